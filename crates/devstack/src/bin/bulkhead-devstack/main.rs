@@ -1,0 +1,2 @@
+//! `bulkhead-devstack`: private servers for development.
+fn main() {}

@@ -1,0 +1,4 @@
+//! Claims about the dev stack, shown with real servers.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod servers;
