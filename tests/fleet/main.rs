@@ -1,1 +1,3 @@
-//! .
+//! Claims about the whole fleet, shown against real servers and real processes.
+
+mod architecture;
