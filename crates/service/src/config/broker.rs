@@ -1,0 +1,28 @@
+use std::time::Duration;
+
+use super::reader::Reader;
+
+/// `[broker]`: must be the same in every process of a fleet.
+#[derive(Debug, Clone)]
+pub struct Broker {
+    /// Shards of each class; a connection's shard is its id modulo this.
+    pub shards: u16,
+    /// How long a lease lasts unless it is renewed; the longest a killed worker's jobs wait.
+    pub visibility_timeout: Duration,
+    /// Enqueueing is refused while Redis uses more than this many bytes; acknowledging never is.
+    pub high_water_bytes: u64,
+}
+
+impl Broker {
+    pub(super) fn read(reader: &mut Reader) -> Broker {
+        Broker {
+            shards: reader.integer("broker.shards", 4, 1..=1_024),
+            visibility_timeout: reader.milliseconds(
+                "broker.visibility_timeout_ms",
+                12_000,
+                1_000..=300_000,
+            ),
+            high_water_bytes: reader.integer("broker.high_water_bytes", 1 << 30, 1 << 20..=1 << 44),
+        }
+    }
+}

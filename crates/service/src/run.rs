@@ -1,0 +1,197 @@
+//! From `main` to the exit code.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done, or drained |
+//! | 1 | failed |
+//! | 2 | the command line or the configuration was refused |
+//! | 3 | a dependency could not be reached at the start |
+//! | 4 | the keyring was refused |
+//! | 130 | a second SIGTERM or SIGINT |
+
+use std::future::Future;
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::args::Args;
+use crate::config::{Config, ConfigError};
+use crate::health::HealthHandle;
+use crate::process::Process;
+use crate::shell::Shell;
+use crate::start_error::{StartError, line};
+use crate::{core_dump, crash_point, drain, health, metrics, telemetry};
+
+/// No flags but those of every process.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct NoArgs {}
+
+/// Runs a process that has no flags of its own. See [`run_with`].
+pub fn run<F, Fut>(process: Process, main: F) -> ExitCode
+where
+    F: FnOnce(Shell) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    run_with(process, |shell, _: NoArgs| main(shell))
+}
+
+/// Runs a process: reads flags and configuration, sets up logs, traces, metrics, health and drain, and
+/// then `main`, which should return when `shell.drain` is cancelled.
+///
+/// An error from `main` ends the process with the exit code of the [`StartError`] or [`ConfigError`] in
+/// its chain, otherwise with 1; it is one line on standard error.
+pub fn run_with<A, F, Fut>(process: Process, main: F) -> ExitCode
+where
+    A: clap::Args,
+    F: FnOnce(Shell, A) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let (args, own) = parse::<A>(&process);
+    if args.example_config {
+        return print(Config::example());
+    }
+    let config = match Config::load(&args.sources(), process.needs) {
+        Ok(config) => config,
+        Err(error) => return fail(&error.into()),
+    };
+    if args.check_config {
+        return print("configuration: ok\n");
+    }
+    match start(process, config, |shell| main(shell, own)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+/// The command line of a process: `A` and the flags of every process.
+#[must_use]
+pub fn command<A: clap::Args>(process: &Process) -> clap::Command {
+    let command = clap::Command::new(process.name).version(env!("CARGO_PKG_VERSION"));
+    <Args as clap::Args>::augment_args(A::augment_args(command))
+}
+
+/// Prints why the process ends, one line per problem, and returns its exit code.
+pub fn fail(error: &anyhow::Error) -> ExitCode {
+    // What cannot be printed cannot be helped.
+    let _ = std::io::stderr().write_all(report(error).as_bytes());
+    ExitCode::from(exit_code(error))
+}
+
+fn parse<A: clap::Args>(process: &Process) -> (Args, A) {
+    let matches = command::<A>(process).get_matches();
+    let parsed = <Args as clap::FromArgMatches>::from_arg_matches(&matches)
+        .and_then(|args| Ok((args, A::from_arg_matches(&matches)?)));
+    parsed.unwrap_or_else(|error| error.exit())
+}
+
+fn start<F, Fut>(process: Process, config: Config, main: F) -> anyhow::Result<()>
+where
+    F: FnOnce(Shell) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    install_tls();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let telemetry = {
+        let _entered = runtime.enter();
+        telemetry::init(&process, &config.telemetry)?
+    };
+    core_dump::forbid();
+    crash_point::arm(&config.testing);
+    let done = runtime.block_on(async { main(shell(process, config).await?).await });
+    if let Err(error) = &done {
+        error!(error = line(&format!("{error:#}")), "stopped by an error");
+    } else {
+        info!("stopped");
+    }
+    crash_point::warn_unreached();
+    // On this thread, while the runtime still drives the export.
+    telemetry.flush();
+    runtime.shutdown_background();
+    done
+}
+
+async fn shell(process: Process, config: Config) -> anyhow::Result<Shell> {
+    let drain = CancellationToken::new();
+    drain::listen(drain.clone())?;
+    let health = if process.stays_up {
+        serve_health(&process, &config, &drain).await?
+    } else {
+        HealthHandle::new(drain.clone(), None)
+    };
+    Ok(Shell {
+        process,
+        config: Arc::new(config),
+        drain,
+        health,
+    })
+}
+
+async fn serve_health(
+    process: &Process,
+    config: &Config,
+    drain: &CancellationToken,
+) -> anyhow::Result<HealthHandle> {
+    let recorder = metrics::install(process)?;
+    let (listener, address) = health::bind(&config.health).await?;
+    let handle = HealthHandle::new(drain.clone(), Some(address));
+    tokio::spawn(metrics::upkeep(recorder.clone()));
+    let served = handle.clone();
+    tokio::spawn(async move {
+        if let Err(error) = health::serve(listener, served, recorder).await {
+            error!(error = %error, "health is no longer served");
+        }
+    });
+    info!(process = process.name, version = env!("CARGO_PKG_VERSION"), health.address = %address, "started");
+    Ok(handle)
+}
+
+/// Another crate may have installed it first; both mean ring.
+fn install_tls() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn report(error: &anyhow::Error) -> String {
+    let problems = match configuration(error) {
+        Some(config) => config.problems.iter().map(line).collect(),
+        None => vec![line(&format!("{error:#}"))],
+    };
+    problems
+        .iter()
+        .map(|problem| format!("error: {problem}\n"))
+        .collect()
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    let start = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<StartError>());
+    match (start, configuration(error)) {
+        (Some(start), _) => start.exit_code(),
+        (None, Some(_)) => 2,
+        (None, None) => 1,
+    }
+}
+
+fn configuration(error: &anyhow::Error) -> Option<&ConfigError> {
+    error.chain().find_map(|cause| {
+        let start = cause
+            .downcast_ref::<StartError>()
+            .and_then(|start| match start {
+                StartError::Configuration(config) => Some(config),
+                _ => None,
+            });
+        start.or_else(|| cause.downcast_ref::<ConfigError>())
+    })
+}
