@@ -131,7 +131,7 @@ impl ChildProcess {
         if let Some(stdout) = child.stdout.take() {
             let line = Arc::clone(&first_line);
             background("devstack-output", move || {
-                copy_output(stdout, log_file, &line)
+                copy_output(stdout, log_file, &line);
             })
             .map_err(failed)?;
         }
@@ -215,11 +215,7 @@ impl ChildProcess {
     /// Waits until it has ended, in real time (a runtime's paused clock does not matter); `None` when it still
     /// runs after `within`.
     pub async fn wait(&self, within: Duration) -> Option<ExitStatus> {
-        let exit = Arc::clone(&self.exit);
-        tokio::task::spawn_blocking(move || exit.wait(within))
-            .await
-            .ok()
-            .flatten()
+        Arc::clone(&self.exit).wait_async(within).await
     }
 
     /// Waits for the first line of its standard output; see [`ChildOptions::capture_first_line`].
@@ -227,12 +223,7 @@ impl ChildProcess {
     /// # Errors
     /// [`StartError::Ended`] when it ended without a line, [`StartError::NotReady`] after `within`.
     pub async fn first_line(&self, within: Duration) -> Result<String, StartError> {
-        let slot = Arc::clone(&self.first_line);
-        match tokio::task::spawn_blocking(move || slot.wait(within))
-            .await
-            .ok()
-            .flatten()
-        {
+        match Arc::clone(&self.first_line).wait_async(within).await {
             Some(Some(line)) => Ok(line),
             Some(None) => match self.wait(GRACE).await {
                 Some(status) => Err(self.ended(status)),
@@ -298,7 +289,7 @@ fn wait_without_reaping(pid: Pid) {
 #[cfg(not(target_os = "linux"))]
 fn wait_without_reaping(_pid: Pid) {
     // nix offers no waitid here: look again a little later.
-    std::thread::sleep(Duration::from_millis(10));
+    std::thread::park_timeout(Duration::from_millis(10));
 }
 
 fn copy_output(stdout: ChildStdout, mut log: Option<File>, first: &Slot<Option<String>>) {

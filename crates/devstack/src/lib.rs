@@ -5,6 +5,10 @@
 
 mod account;
 mod child;
+mod cluster;
+mod database;
+mod database_error;
+mod fault_proxy;
 mod folder;
 mod postgres;
 mod process_tree;
@@ -13,11 +17,20 @@ mod readiness;
 mod redis;
 mod slot;
 mod spawner;
+mod stack_state;
 mod start_error;
+mod template;
 
 pub use self::account::Account;
 pub use self::child::{ChildOptions, ChildProcess};
+pub use self::cluster::{Cluster, TEST_POSTGRES};
+pub use self::database::Database;
+pub use self::database_error::DatabaseError;
+pub use self::fault_proxy::{FaultProxy, Target};
 pub use self::postgres::{PostgresOptions, PostgresServer};
+pub use self::programs::{psql, redis_cli};
 pub use self::redis::{RedisOptions, RedisServer};
+pub use self::stack_state::{StackState, StackStateError};
 pub use self::start_error::StartError;
+pub use self::template::TemplateDatabase;
 pub use nix::sys::signal::Signal;

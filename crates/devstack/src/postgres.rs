@@ -33,11 +33,11 @@ pub struct PostgresOptions {
 pub struct PostgresServer {
     // Dropped in this order: the server ends before its folder goes.
     process: ChildProcess,
-    cluster: Arc<Cluster>,
+    installation: Arc<Installation>,
 }
 
 #[derive(Debug)]
-struct Cluster {
+struct Installation {
     folder: ServerFolder,
     programs: PathBuf,
     account: Option<Account>,
@@ -59,29 +59,35 @@ impl PostgresServer {
     /// # Errors
     /// As [`PostgresServer::start`].
     pub fn start_blocking(options: PostgresOptions) -> Result<Self, StartError> {
+        let PostgresOptions {
+            dir,
+            tcp,
+            durable,
+            config,
+        } = options;
         let programs = programs::postgres_folder()?;
         let account = Account::for_postgres()?;
-        let port = if options.tcp {
+        let port = if tcp {
             readiness::free_port()?
         } else {
             DEFAULT_PORT
         };
-        let folder = ServerFolder::create(options.dir.clone(), account)?;
-        let cluster = Cluster {
+        let folder = ServerFolder::create(dir, account)?;
+        let installation = Installation {
             folder,
             programs,
             account,
             port,
-            tcp: options.tcp,
+            tcp,
         };
-        if !cluster.data().join("PG_VERSION").exists() {
-            cluster.initialize()?;
+        if !installation.data().join("PG_VERSION").exists() {
+            installation.initialize()?;
         }
-        cluster.write_config(&options)?;
-        let process = cluster.launch()?;
+        installation.write_config(durable, &config)?;
+        let process = installation.launch()?;
         Ok(Self {
             process,
-            cluster: Arc::new(cluster),
+            installation: Arc::new(installation),
         })
     }
 
@@ -96,7 +102,7 @@ impl PostgresServer {
         format!(
             "postgres://{}@{socket_folder}:{}/{}",
             percent_encode(role),
-            self.cluster.port,
+            self.installation.port,
             percent_encode(database)
         )
     }
@@ -113,27 +119,27 @@ impl PostgresServer {
 
     /// Its TCP port, if it was started with [`PostgresOptions::tcp`].
     pub fn port(&self) -> Option<u16> {
-        self.cluster.tcp.then_some(self.cluster.port)
+        self.installation.tcp.then_some(self.installation.port)
     }
 
     /// The folder with its Unix socket: `PGHOST`.
     pub fn socket_folder(&self) -> &Path {
-        self.cluster.folder.path()
+        self.installation.folder.path()
     }
 
     /// The Unix socket itself.
     pub fn socket(&self) -> PathBuf {
-        self.cluster.socket()
+        self.installation.socket()
     }
 
     /// Its log.
     pub fn log(&self) -> PathBuf {
-        self.cluster.log()
+        self.installation.log()
     }
 
     /// The folder with `psql`, `pg_dump` and the server's other programs.
     pub fn programs(&self) -> &Path {
-        &self.cluster.programs
+        &self.installation.programs
     }
 
     /// The process id of the postmaster; another one after each restart.
@@ -170,8 +176,8 @@ impl PostgresServer {
     /// As [`PostgresServer::start`].
     pub async fn restart(&mut self) -> Result<(), StartError> {
         self.kill();
-        let cluster = Arc::clone(&self.cluster);
-        self.process = blocking("postgres", move || cluster.launch()).await?;
+        let installation = Arc::clone(&self.installation);
+        self.process = blocking("postgres", move || installation.launch()).await?;
         Ok(())
     }
 
@@ -191,7 +197,7 @@ impl Drop for PostgresServer {
     }
 }
 
-impl Cluster {
+impl Installation {
     fn data(&self) -> PathBuf {
         self.folder.data().join("data")
     }
@@ -225,8 +231,8 @@ impl Cluster {
         }
     }
 
-    fn write_config(&self, options: &PostgresOptions) -> Result<(), StartError> {
-        let durable = if options.durable { "on" } else { "off" };
+    fn write_config(&self, durable: bool, further: &[String]) -> Result<(), StartError> {
+        let durable = if durable { "on" } else { "off" };
         let lines = [
             format!(
                 "unix_socket_directories = '{}'",
@@ -249,7 +255,7 @@ impl Cluster {
         ];
         let text = lines
             .iter()
-            .chain(&options.config)
+            .chain(further)
             .fold(String::new(), |text, line| text + line + "\n");
         // The last setting of a name counts, and this file is read last.
         std::fs::write(self.data().join("postgresql.auto.conf"), text)

@@ -24,8 +24,36 @@ pub(crate) fn redis_server() -> Result<PathBuf, StartError> {
     in_path("redis-server").ok_or(missing)
 }
 
+/// `psql`, of the same release as the servers started here where there is a choice.
+///
+/// # Errors
+/// [`StartError::MissingProgram`].
+pub fn psql() -> Result<PathBuf, StartError> {
+    let beside_server = postgres_folder()
+        .ok()
+        .map(|folder| folder.join("psql"))
+        .filter(|psql| is_program(psql));
+    let missing = StartError::MissingProgram {
+        program: "psql",
+        package: "postgresql-client",
+    };
+    beside_server.or_else(|| in_path("psql")).ok_or(missing)
+}
+
+/// `redis-cli`.
+///
+/// # Errors
+/// [`StartError::MissingProgram`].
+pub fn redis_cli() -> Result<PathBuf, StartError> {
+    let missing = StartError::MissingProgram {
+        program: "redis-cli",
+        package: "redis-tools",
+    };
+    in_path("redis-cli").ok_or(missing)
+}
+
 /// The first program of this name in `PATH`.
-pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
+fn in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|folder| folder.join(name))

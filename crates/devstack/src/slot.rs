@@ -1,4 +1,4 @@
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A value that is set once and can be waited for from any thread.
@@ -41,5 +41,18 @@ impl<T: Clone> Slot<T> {
             .wait_timeout_while(self.lock(), within, |value| value.is_none())
             .unwrap_or_else(PoisonError::into_inner);
         guard.clone()
+    }
+}
+
+impl<T: Clone + Send + 'static> Slot<T> {
+    /// [`Slot::wait`] in real time, also under a runtime's paused clock; may be dropped at any time.
+    pub(crate) async fn wait_async(self: Arc<Self>, within: Duration) -> Option<T> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        // Not `spawn_blocking`: a runtime does not end before its blocking work has.
+        std::thread::Builder::new()
+            .name("devstack-wait".into())
+            .spawn(move || answer.send(self.wait(within)))
+            .ok()?;
+        answered.await.ok().flatten()
     }
 }

@@ -1,3 +1,8 @@
+#![allow(
+    clippy::disallowed_types,
+    reason = "the spawner is a thread that has to block, and starting is quick"
+)]
+
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};

@@ -19,6 +19,15 @@ pub enum StartError {
         "Postgres does not run as root, and there is no account `postgres` or `nobody` to run it as"
     )]
     NoAccount,
+    /// The address of a server to use cannot be read.
+    #[error("{variable} is not the URL of a Postgres server")]
+    InvalidUrl {
+        /// The environment variable.
+        variable: &'static str,
+        /// The cause.
+        #[source]
+        source: url::ParseError,
+    },
     /// A folder, file or port could not be prepared.
     #[error("prepare {what}")]
     Prepare {

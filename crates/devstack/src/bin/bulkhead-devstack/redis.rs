@@ -1,0 +1,26 @@
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+use anyhow::Context;
+use bulkhead_devstack::{StackState, redis_cli};
+
+/// Open a Redis shell on the dev stack that is up.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Arguments for redis-cli, for example `dbsize`.
+    #[arg(last = true)]
+    arguments: Vec<OsString>,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let state = StackState::read()?;
+    let program = redis_cli()?;
+    let mut command = Command::new(&program);
+    match state.redis_url.strip_prefix("redis+unix://") {
+        Some(socket) => command.arg("-s").arg(socket),
+        None => command.arg("-u").arg(&state.redis_url),
+    };
+    let error = command.args(&args.arguments).exec();
+    Err(error).with_context(|| format!("run {}", program.display()))
+}
