@@ -64,6 +64,24 @@ pub enum Seals {}
 pub enum Opens {}
 
 /// A data key in clear, for purpose `P`. It is overwritten when dropped; keep it no longer than the fleet keeps grants.
+///
+/// A key that was just made does not open:
+///
+/// ```compile_fail,E0599
+/// # use bulkhead_vault::{BuyerPii, Context, Dek};
+/// fn open(dek: &Dek<BuyerPii>, context: &Context<'_>, sealed: &[u8]) {
+///     let _ = dek.open(context, sealed);
+/// }
+/// ```
+///
+/// and a key of one purpose is not one of another:
+///
+/// ```compile_fail,E0308
+/// # use bulkhead_vault::{BuyerPii, Dek, RefreshTokens};
+/// fn as_token_key(dek: Dek<BuyerPii>) -> Dek<RefreshTokens> {
+///     dek
+/// }
+/// ```
 pub struct Dek<P, M = Seals> {
     pub(crate) id: DekId,
     pub(crate) key: RawKey,

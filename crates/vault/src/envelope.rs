@@ -160,3 +160,8 @@ impl KeyType for OkmLength {
         64
     }
 }
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod two_keys;
