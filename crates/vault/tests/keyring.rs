@@ -1,5 +1,7 @@
 //! A keyring that is not exactly right is refused, in one line that names the file and repeats no key.
 
+#![allow(clippy::unwrap_used, reason = "a failure of a test is the point")]
+
 use std::{
     fs::{self, Permissions},
     os::unix::fs::{PermissionsExt, chown},

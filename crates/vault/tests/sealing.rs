@@ -1,5 +1,7 @@
 //! What one process seals, another opens, if it holds the key and names the same row.
 
+#![allow(clippy::unwrap_used, reason = "a failure of a test is the point")]
+
 use std::path::PathBuf;
 
 use bulkhead_domain::{ConnectionId, TenantId};
