@@ -17,11 +17,11 @@ pub struct Args {
     pub set: Vec<String>,
 
     /// Check the whole configuration, report every problem, and exit
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub check_config: bool,
 
     /// Print a documented configuration file with every setting, and exit
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub example_config: bool,
 }
 

@@ -130,3 +130,73 @@ fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     std::fs::write(&beside, text)?;
     std::fs::rename(&beside, path)
 }
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    async fn answer(address: SocketAddr, path: &str) -> (u16, String) {
+        crate::tls::install_ring();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let response = client
+            .get(format!("http://{address}{path}"))
+            .send()
+            .await
+            .unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    fn listening(port_file: Option<std::path::PathBuf>) -> Health {
+        Health {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            port_file,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_is_live_at_once_ready_when_it_says_so_and_not_while_it_drains() {
+        let folder = tempfile::tempdir().unwrap();
+        let port_file = folder.path().join("port");
+        let (listener, address) = bind(&listening(Some(port_file.clone()))).await.unwrap();
+        assert_eq!(
+            std::fs::read_to_string(port_file).unwrap(),
+            format!("{address}\n")
+        );
+
+        let drain = CancellationToken::new();
+        let handle = HealthHandle::new(drain.clone(), Some(address));
+        let recorder = PrometheusBuilder::new().build_recorder();
+        ::metrics::with_local_recorder(&recorder, || {
+            ::metrics::counter!("pages_total").increment(1);
+        });
+        tokio::spawn(serve(listener, handle.clone(), recorder.handle()));
+
+        assert_eq!(answer(address, "/healthz").await, (200, "live".into()));
+        assert_eq!(answer(address, "/readyz").await, (503, "starting".into()));
+        handle.ready(true);
+        assert_eq!(answer(address, "/readyz").await, (200, "ready".into()));
+        drain.cancel();
+        assert_eq!(answer(address, "/readyz").await, (503, "draining".into()));
+        assert_eq!(answer(address, "/healthz").await, (200, "live".into()));
+        let (status, text) = answer(address, "/metrics").await;
+        assert!(status == 200 && text.contains("pages_total 1"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_refused_with_what_to_do() {
+        let (_listener, address) = bind(&listening(None)).await.unwrap();
+        let error = bind(&Health {
+            listen: address,
+            port_file: None,
+        })
+        .await
+        .unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(
+            error.to_string().ends_with("choose another port"),
+            "{error}"
+        );
+    }
+}

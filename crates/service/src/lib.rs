@@ -1,6 +1,6 @@
 //! The shell of every process: configuration, logs, traces, metrics, health, drain, crash points.
 //!
-//! A binary is its [`Process`], and a `main` that hands its work to [`run`]:
+//! A binary is its [`Process`], and a `main` that hands its work to [`run()`]:
 //!
 //! ```no_run
 //! use bulkhead_service::{Need, Process, Shell};
@@ -32,6 +32,7 @@
 //! | [`trace`] | one trace across processes |
 //! | [`outage`] | a dependency down: logged once |
 //! | [`crash_point`] | where a test kills this process |
+//! | [`tls`] | ring, for every connection |
 //! | [`core_dump`] | memory that must not reach a disk |
 
 pub mod args;
@@ -43,12 +44,14 @@ pub mod health;
 pub mod metrics;
 mod otlp;
 pub mod outage;
+mod panic;
 pub mod process;
 pub mod redaction;
 pub mod run;
 pub mod shell;
 pub mod start_error;
 pub mod telemetry;
+pub mod tls;
 pub mod trace;
 
 pub use args::Args;

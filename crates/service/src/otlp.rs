@@ -1,9 +1,11 @@
 //! Traces to an OpenTelemetry collector: OTLP over HTTP, in batches, off the handlers' threads.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
+use opentelemetry::trace::Status;
+use opentelemetry::{KeyValue, Value};
 use opentelemetry_otlp::{Protocol, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
@@ -12,8 +14,11 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use crate::config::Telemetry;
+use crate::outage::Outage;
 use crate::process::Process;
+use crate::redaction::redact;
 use crate::start_error::StartError;
+use crate::tls;
 
 /// How long one batch, and the flush at the end, may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,6 +38,7 @@ pub(crate) fn provider(
     Ok(SdkTracerProvider::builder()
         .with_batch_exporter(OnRuntime {
             exporter: Arc::new(exporter),
+            outage: Outage::new("OpenTelemetry collector"),
             runtime: Handle::current(),
         })
         .with_sampler(sampler)
@@ -50,6 +56,7 @@ pub(crate) fn flush(provider: &SdkTracerProvider) {
 fn exporter(
     endpoint: &Url,
 ) -> Result<opentelemetry_otlp::SpanExporter, Box<dyn std::error::Error + Send + Sync>> {
+    tls::install_ring();
     let client = reqwest::Client::builder()
         .timeout(TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
@@ -84,18 +91,25 @@ fn resource(process: &Process) -> Resource {
 #[derive(Debug)]
 struct OnRuntime {
     exporter: Arc<opentelemetry_otlp::SpanExporter>,
+    outage: Outage,
     runtime: Handle,
 }
 
 impl SpanExporter for OnRuntime {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+    async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
+        batch.iter_mut().for_each(redact_span);
         let exporter = Arc::clone(&self.exporter);
         let export = self
             .runtime
             .spawn(async move { exporter.export(batch).await });
-        export
+        let exported = export
             .await
-            .map_err(|error| OTelSdkError::InternalFailure(error.to_string()))?
+            .map_err(|error| OTelSdkError::InternalFailure(error.to_string()))?;
+        match &exported {
+            Ok(()) => self.outage.up(),
+            Err(error) => self.outage.down(error),
+        }
+        exported
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -111,5 +125,29 @@ impl SpanExporter for OnRuntime {
         if let Some(exporter) = Arc::get_mut(&mut self.exporter) {
             exporter.set_resource(resource);
         }
+    }
+}
+
+/// A collector is one more place where no secret may go.
+fn redact_span(span: &mut SpanData) {
+    span.attributes.iter_mut().for_each(redact_attribute);
+    for event in &mut span.events.events {
+        if let Cow::Owned(clean) = redact(&event.name) {
+            event.name = clean.into();
+        }
+        event.attributes.iter_mut().for_each(redact_attribute);
+    }
+    if let Status::Error { description } = &mut span.status
+        && let Cow::Owned(clean) = redact(description)
+    {
+        *description = clean.into();
+    }
+}
+
+fn redact_attribute(attribute: &mut KeyValue) {
+    if let Value::String(text) = &attribute.value
+        && let Cow::Owned(clean) = redact(text.as_str())
+    {
+        attribute.value = Value::String(clean.into());
     }
 }

@@ -9,6 +9,8 @@ use crate::config::Need;
 pub struct Process {
     /// The name of the binary, as in `bulkhead-sync`.
     pub name: &'static str,
+    /// What `--help` says first.
+    pub about: &'static str,
     /// The class of jobs it runs; the scheduler and the CLI have none.
     pub class: Option<Class>,
     /// Settings that must not be missing.
@@ -23,21 +25,30 @@ impl Process {
     pub const fn new(name: &'static str) -> Process {
         Process {
             name,
+            about: "",
             class: None,
             needs: &[],
             stays_up: true,
         }
     }
 
-    /// A command that ends by itself: no health port, no metrics.
+    /// A command that ends by itself: no health port, no metrics; it logs warnings, for people,
+    /// whatever the fleet's file says about logs.
     #[must_use]
     pub const fn tool(name: &'static str) -> Process {
         Process {
             name,
+            about: "",
             class: None,
             needs: &[],
             stays_up: false,
         }
+    }
+
+    /// What `--help` says first.
+    #[must_use]
+    pub const fn about(self, about: &'static str) -> Process {
+        Process { about, ..self }
     }
 
     /// Runs jobs of this class.

@@ -123,10 +123,12 @@ struct Secret {
 fn next_secret(text: &str) -> Option<Secret> {
     let candidates = text
         .char_indices()
-        .filter(|(_, c)| matches!(c, 'A' | 'a' | ':'));
-    candidates
-        .map(|(at, _)| at)
-        .find_map(|at| token_at(text, at).or_else(|| password_at(text, at)))
+        .filter(|(_, c)| matches!(c, 'A' | 'a' | ':' | '?' | '&'));
+    candidates.map(|(at, _)| at).find_map(|at| {
+        token_at(text, at)
+            .or_else(|| password_at(text, at))
+            .or_else(|| parameter_at(text, at))
+    })
 }
 
 fn token_at(text: &str, start: usize) -> Option<Secret> {
@@ -158,6 +160,20 @@ fn password_at(text: &str, start: usize) -> Option<Secret> {
     };
     let password = &text[found.start..found.end];
     (!password.is_empty() && password != REDACTED).then_some(found)
+}
+
+/// `?password=…` and `&password=…`: the value.
+fn parameter_at(text: &str, start: usize) -> Option<Secret> {
+    let value = start + "?password=".len();
+    if !starts_with(text.get(start + 1..)?, "password=") {
+        return None;
+    }
+    let rest = &text[value..];
+    let ends = |c: char| {
+        c.is_whitespace() || matches!(c, '&' | '#' | '"' | '\'' | '\\' | '<' | '>' | '\u{1b}')
+    };
+    let end = value + rest.find(ends).unwrap_or(rest.len());
+    (end > value && &text[value..end] != REDACTED).then_some(Secret { start: value, end })
 }
 
 fn starts_with(text: &str, prefix: &str) -> bool {

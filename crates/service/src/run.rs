@@ -23,7 +23,7 @@ use crate::health::HealthHandle;
 use crate::process::Process;
 use crate::shell::Shell;
 use crate::start_error::{StartError, line};
-use crate::{core_dump, crash_point, drain, health, metrics, telemetry};
+use crate::{core_dump, crash_point, drain, health, metrics, panic, telemetry, tls};
 
 /// No flags but those of every process.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -70,7 +70,11 @@ where
 #[must_use]
 pub fn command<A: clap::Args>(process: &Process) -> clap::Command {
     let command = clap::Command::new(process.name).version(env!("CARGO_PKG_VERSION"));
+    // The two bring descriptions of their own, which are about flags.
+    let about = (!process.about.is_empty()).then_some(process.about);
     <Args as clap::Args>::augment_args(A::augment_args(command))
+        .about(about)
+        .long_about(None)
 }
 
 /// Prints why the process ends, one line per problem, and returns its exit code.
@@ -92,7 +96,7 @@ where
     F: FnOnce(Shell) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
-    install_tls();
+    tls::install_ring();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -101,14 +105,11 @@ where
         telemetry::init(&process, &config.telemetry)?
     };
     core_dump::forbid();
+    panic::log_panics();
     crash_point::arm(&config.testing);
     let done = runtime.block_on(async { main(shell(process, config).await?).await });
-    if let Err(error) = &done {
-        error!(error = line(&format!("{error:#}")), "stopped by an error");
-    } else {
-        info!("stopped");
-    }
     crash_point::warn_unreached();
+    info!(failed = done.is_err(), "stopped");
     // On this thread, while the runtime still drives the export.
     telemetry.flush();
     runtime.shutdown_background();
@@ -148,11 +149,6 @@ async fn serve_health(
     });
     info!(process = process.name, version = env!("CARGO_PKG_VERSION"), health.address = %address, "started");
     Ok(handle)
-}
-
-/// Another crate may have installed it first; both mean ring.
-fn install_tls() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 fn print(text: &str) -> ExitCode {

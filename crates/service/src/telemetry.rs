@@ -40,7 +40,11 @@ impl TelemetryGuard {
 /// # Errors
 /// The settings cannot be used, or a subscriber is installed already.
 pub fn init(process: &Process, telemetry: &Telemetry) -> Result<TelemetryGuard, StartError> {
-    let logs = logs(telemetry, io::stderr().is_terminal(), io::stderr)?;
+    let logs = logs(
+        &as_logged(process, telemetry),
+        io::stderr().is_terminal(),
+        io::stderr,
+    )?;
     let provider = match &telemetry.otlp_endpoint {
         Some(endpoint) => Some(otlp::provider(process, telemetry, endpoint)?),
         None => None,
@@ -52,6 +56,16 @@ pub fn init(process: &Process, telemetry: &Telemetry) -> Result<TelemetryGuard, 
         .try_init()
         .map_err(|error| StartError::refused(format!("logging cannot be set up: {error}")))?;
     Ok(TelemetryGuard { provider })
+}
+
+/// The fleet's file speaks of processes that stay up; whoever runs a command reads its output.
+fn as_logged(process: &Process, telemetry: &Telemetry) -> Telemetry {
+    let mut telemetry = telemetry.clone();
+    if !process.stays_up {
+        telemetry.format = Format::Human;
+        telemetry.level = "warn".to_owned();
+    }
+    telemetry
 }
 
 /// Log lines to `writer`, with the fields of every span around them, redacted.

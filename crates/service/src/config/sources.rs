@@ -72,7 +72,11 @@ impl Gathered {
     fn read_file(&mut self, path: &Path) {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) => return self.unreadable(path, None, &format!("cannot be read: {error}")),
+            Err(error) => {
+                let message =
+                    format!("cannot be read: {error}; correct --config or BULKHEAD_CONFIG");
+                return self.unreadable(path, None, &message);
+            }
         };
         match DeTable::parse(&text) {
             Ok(table) => self.read_table(&File { path, text: &text }, "", table.get_ref()),
