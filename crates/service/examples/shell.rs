@@ -31,7 +31,7 @@ fn main() -> ExitCode {
             "reached redis://user:CANARY@localhost"
         );
         for _ in 0..3 {
-            crash_point::reach("example.step");
+            tracing::info_span!("step").in_scope(|| crash_point::reach("example.step"));
             say("step")?;
         }
         shell.health.ready(true);

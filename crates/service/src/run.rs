@@ -9,11 +9,13 @@
 //! | 4 | the keyring was refused |
 //! | 130 | a second SIGTERM or SIGINT |
 
+use std::ffi::{OsStr, OsString};
 use std::future::Future;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -49,7 +51,10 @@ where
     F: FnOnce(Shell, A) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
-    let (args, own) = parse::<A>(&process);
+    let (args, own) = match parse::<A>(&process, std::env::args_os()) {
+        Ok(parsed) => parsed,
+        Err(refused) => return answer(&refused),
+    };
     if args.example_config {
         return print(Config::example());
     }
@@ -84,11 +89,25 @@ pub fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(exit_code(error))
 }
 
-fn parse<A: clap::Args>(process: &Process) -> (Args, A) {
-    let matches = command::<A>(process).get_matches();
-    let parsed = <Args as clap::FromArgMatches>::from_arg_matches(&matches)
-        .and_then(|args| Ok((args, A::from_arg_matches(&matches)?)));
-    parsed.unwrap_or_else(|error| error.exit())
+fn parse<A: clap::Args>(
+    process: &Process,
+    line: impl IntoIterator<Item = OsString>,
+) -> Result<(Args, A), clap::Error> {
+    let line: Vec<_> = line.into_iter().collect();
+    let mut command = command::<A>(process);
+    let matches = command.try_get_matches_from_mut(&line)?;
+    let args = <Args as clap::FromArgMatches>::from_arg_matches(&matches)?;
+    // clap keeps only one side's values of a global flag.
+    if args.set.len() < line.iter().filter(|word| is_set(word)).count() {
+        let message = "give every --set on the same side of the subcommand";
+        return Err(command.error(clap::error::ErrorKind::ArgumentConflict, message));
+    }
+    Ok((args, A::from_arg_matches(&matches)?))
+}
+
+fn is_set(word: &OsStr) -> bool {
+    word.to_str()
+        .is_some_and(|word| word == "--set" || word.starts_with("--set="))
 }
 
 fn start<F, Fut>(process: Process, config: Config, main: F) -> anyhow::Result<()>
@@ -100,6 +119,11 @@ where
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    // Before telemetry, which has a metric of its own.
+    let recorder = process
+        .stays_up
+        .then(|| metrics::install(&process))
+        .transpose()?;
     let telemetry = {
         let _entered = runtime.enter();
         telemetry::init(&process, &config.telemetry)?
@@ -107,7 +131,7 @@ where
     core_dump::forbid();
     panic::log_panics();
     crash_point::arm(&config.testing);
-    let done = runtime.block_on(async { main(shell(process, config).await?).await });
+    let done = runtime.block_on(async { main(shell(process, config, recorder).await?).await });
     crash_point::warn_unreached();
     info!(failed = done.is_err(), "stopped");
     // On this thread, while the runtime still drives the export.
@@ -116,13 +140,16 @@ where
     done
 }
 
-async fn shell(process: Process, config: Config) -> anyhow::Result<Shell> {
+async fn shell(
+    process: Process,
+    config: Config,
+    recorder: Option<PrometheusHandle>,
+) -> anyhow::Result<Shell> {
     let drain = CancellationToken::new();
     drain::listen(drain.clone())?;
-    let health = if process.stays_up {
-        serve_health(&process, &config, &drain).await?
-    } else {
-        HealthHandle::new(drain.clone(), None)
+    let health = match recorder {
+        Some(recorder) => serve_health(&process, &config, &drain, recorder).await?,
+        None => HealthHandle::new(drain.clone(), None),
     };
     Ok(Shell {
         process,
@@ -136,8 +163,8 @@ async fn serve_health(
     process: &Process,
     config: &Config,
     drain: &CancellationToken,
+    recorder: PrometheusHandle,
 ) -> anyhow::Result<HealthHandle> {
-    let recorder = metrics::install(process)?;
     let (listener, address) = health::bind(&config.health).await?;
     let handle = HealthHandle::new(drain.clone(), Some(address));
     tokio::spawn(metrics::upkeep(recorder.clone()));
@@ -149,6 +176,15 @@ async fn serve_health(
     });
     info!(process = process.name, version = env!("CARGO_PKG_VERSION"), health.address = %address, "started");
     Ok(handle)
+}
+
+/// `--help` and `--version` are answers too.
+fn answer(refused: &clap::Error) -> ExitCode {
+    let printed = refused.print().is_ok();
+    match refused.exit_code() {
+        0 if printed => ExitCode::SUCCESS,
+        _ => ExitCode::from(2),
+    }
 }
 
 fn print(text: &str) -> ExitCode {
@@ -190,4 +226,78 @@ fn configuration(error: &anyhow::Error) -> Option<&ConfigError> {
             });
         start.or_else(|| cause.downcast_ref::<ConfigError>())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, clap::Args)]
+    struct Own {
+        #[command(subcommand)]
+        action: Action,
+    }
+
+    #[derive(Debug, clap::Subcommand, PartialEq)]
+    enum Action {
+        Run,
+        Tick,
+    }
+
+    fn parsed(line: &str) -> Result<(Args, Own), clap::Error> {
+        parse(
+            &Process::new("bulkhead-scheduler"),
+            line.split(' ').map(OsString::from),
+        )
+    }
+
+    #[test]
+    fn the_common_flags_may_stand_on_either_side_of_a_subcommand() {
+        for line in [
+            "scheduler --config a.toml --set a=1 --set=b=2 tick",
+            "scheduler tick --config a.toml --set a=1 --set=b=2",
+        ] {
+            let (args, own) = parsed(line).unwrap();
+            assert_eq!(args.config, Some("a.toml".into()));
+            assert_eq!(args.set, ["a=1", "b=2"]);
+            assert_eq!(own.action, Action::Tick);
+        }
+    }
+
+    #[test]
+    fn no_setting_on_the_command_line_is_lost_in_silence() {
+        let refused = parsed("scheduler --set a=1 run --set b=2").unwrap_err();
+        assert!(
+            refused.to_string().contains("same side of the subcommand"),
+            "{refused}"
+        );
+        assert_eq!(refused.exit_code(), 2);
+    }
+
+    #[test]
+    fn a_start_error_decides_the_exit_code_however_deep_it_lies() {
+        let missing = Config::load(
+            &crate::config::Sources::default(),
+            &[crate::config::Need::Redis],
+        )
+        .unwrap_err();
+        let cases = [
+            (anyhow::anyhow!("failed"), 1),
+            (anyhow::Error::from(missing.clone()), 2),
+            (
+                anyhow::Error::from(StartError::from(missing)).context("at the start"),
+                2,
+            ),
+            (
+                anyhow::Error::from(StartError::dependency("Redis", "redis://h", "refused"))
+                    .context("broker"),
+                3,
+            ),
+            (anyhow::Error::from(StartError::keyring("0644")), 4),
+        ];
+        for (error, code) in cases {
+            assert_eq!(exit_code(&error), code, "{error:#}");
+            assert_eq!(report(&error).lines().count(), 1, "{error:#}");
+        }
+    }
 }

@@ -186,6 +186,31 @@ fn a_crash_point_that_was_never_reached_is_said_at_the_end() {
 }
 
 #[test]
+fn a_collector_that_is_down_is_said_once_and_holds_nothing_up() {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let endpoint = format!("telemetry.otlp_endpoint=http://127.0.0.1:{port}");
+    let ended = Running::start(&["--set", &endpoint])
+        .until_ready()
+        .drain_and_end();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert_eq!(
+        ended.stderr.matches("dependency is down").count(),
+        1,
+        "{}",
+        ended.stderr
+    );
+    assert!(
+        ended.stderr.contains("OpenTelemetry collector"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
 fn an_unreachable_dependency_is_one_clear_error_and_exit_code_3() {
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
