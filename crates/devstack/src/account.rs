@@ -12,7 +12,8 @@ pub struct Account {
 }
 
 impl Account {
-    /// The account for Postgres, which refuses to run as root: `postgres`, or `nobody` where that is missing.
+    /// The account for Postgres, which refuses to run as root: `postgres`, or `nobody` where that
+    /// is missing.
     ///
     /// `None` when this process is not root: the server then runs as the same user.
     ///

@@ -2,7 +2,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,72 +10,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::slot::Slot;
-use crate::{Account, StartError, spawner};
+use crate::{Account, ChildOptions, StartError, spawner};
 
 /// How long a child may take to end on its own signal before it is killed.
 const GRACE: Duration = Duration::from_secs(6);
-
-/// What to start, and how.
-#[derive(Debug)]
-pub struct ChildOptions {
-    name: String,
-    command: Command,
-    log: Option<PathBuf>,
-    first_line: bool,
-    end_signal: Signal,
-    account: Option<Account>,
-    own_group: bool,
-}
-
-impl ChildOptions {
-    /// `name` is for logs and errors. Standard streams are those of `command` unless [`Self::log_to`] is called.
-    pub fn new(name: impl Into<String>, command: Command) -> Self {
-        Self {
-            name: name.into(),
-            command,
-            log: None,
-            first_line: false,
-            end_signal: Signal::SIGKILL,
-            account: None,
-            own_group: true,
-        }
-    }
-
-    /// Appends standard output and standard error to this file; standard input is empty.
-    #[must_use]
-    pub fn log_to(mut self, path: impl Into<PathBuf>) -> Self {
-        self.log = Some(path.into());
-        self
-    }
-
-    /// Keeps the first line of standard output for [`ChildProcess::first_line`]; it goes to the log as well.
-    #[must_use]
-    pub fn capture_first_line(mut self) -> Self {
-        self.first_line = true;
-        self
-    }
-
-    /// The signal sent when the parent dies and when the [`ChildProcess`] is dropped. Default: SIGKILL.
-    #[must_use]
-    pub fn end_with(mut self, signal: Signal) -> Self {
-        self.end_signal = signal;
-        self
-    }
-
-    /// Runs as this account; needs root.
-    #[must_use]
-    pub fn run_as(mut self, account: Option<Account>) -> Self {
-        self.account = account;
-        self
-    }
-
-    /// Stays in this process's group, so that it may read the terminal and gets its Ctrl-C.
-    #[must_use]
-    pub fn share_terminal(mut self) -> Self {
-        self.own_group = false;
-        self
-    }
-}
 
 /// A child process that dies with its parent, and when it is dropped.
 #[derive(Debug)]
@@ -92,7 +30,8 @@ impl ChildProcess {
     /// Starts the process. Returns when it runs, not when it is ready.
     ///
     /// # Errors
-    /// [`StartError::Spawn`] when the program cannot be run, [`StartError::Prepare`] when the log cannot be opened.
+    /// [`StartError::Spawn`] when the program cannot be run, [`StartError::Prepare`] when the log
+    /// cannot be opened.
     pub fn spawn(options: ChildOptions) -> Result<Self, StartError> {
         let ChildOptions {
             name,
@@ -121,7 +60,8 @@ impl ChildProcess {
             command.uid(uid).gid(gid);
         }
         if own_group {
-            // If it is stopped when its parent dies, the kernel continues it only as a group of its own.
+            // If it is stopped when its parent dies, the kernel continues it only as a group of its
+            // own.
             command.process_group(0);
         }
         let mut child = spawner::spawn(command, end_signal).map_err(failed)?;
@@ -212,8 +152,8 @@ impl ChildProcess {
         self.exit.wait(within)
     }
 
-    /// Waits until it has ended, in real time (a runtime's paused clock does not matter); `None` when it still
-    /// runs after `within`.
+    /// Waits until it has ended, in real time (a runtime's paused clock does not matter); `None`
+    /// when it still runs after `within`.
     pub async fn wait(&self, within: Duration) -> Option<ExitStatus> {
         Arc::clone(&self.exit).wait_async(within).await
     }

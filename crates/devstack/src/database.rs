@@ -54,7 +54,8 @@ impl Drop for Database {
             return;
         }
         let (cluster, name) = (Arc::clone(&self.cluster), std::mem::take(&mut self.name));
-        // On a thread and runtime of its own: the caller's runtime may be ending, and a drop cannot await.
+        // On a thread and runtime of its own: the caller's runtime may be ending, and a drop cannot
+        // await.
         let removal = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()

@@ -13,6 +13,8 @@ use self::control::{Control, Mode};
 use self::relay::relay;
 use crate::postgres::percent_encode;
 
+const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
+
 /// Where a [`FaultProxy`] leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -22,10 +24,12 @@ pub enum Target {
     Unix(PathBuf),
 }
 
-/// A TCP port of the loopback interface that leads to a server, with a switch for each way a network fails.
+/// A TCP port of the loopback interface that leads to a server, with a switch for each way a
+/// network fails.
 ///
-/// Runs on a thread of its own in real time: neither a busy test nor a paused clock slows it. A switch holds for
-/// every byte that is not on its way when the method returns. Drop it to break all connections.
+/// Runs on a thread of its own in real time: neither a busy test nor a paused clock slows it. A
+/// switch holds for every byte that is not on its way when the method returns. Drop it to break all
+/// connections.
 #[derive(Debug)]
 pub struct FaultProxy {
     address: SocketAddr,
@@ -105,7 +109,8 @@ impl FaultProxy {
             .send_modify(|control| control.mode = Mode::Open);
     }
 
-    /// Delays every byte from now on by `latency` and up to `jitter` more, in each direction, in order.
+    /// Delays every byte from now on by `latency` and up to `jitter` more, in each direction, in
+    /// order.
     pub fn delay(&self, latency: Duration, jitter: Duration) {
         self.control
             .send_modify(|control| (control.latency, control.jitter) = (latency, jitter));
@@ -118,8 +123,12 @@ async fn accept(listener: &TcpListener, target: &Target, mut control: watch::Rec
     let dropped = async { while control.changed().await.is_ok() {} };
     let serve = async {
         loop {
-            if let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(relay(client, target.clone(), watched.clone()));
+            match listener.accept().await {
+                Ok((client, _)) => {
+                    drop(tokio::spawn(relay(client, target.clone(), watched.clone())));
+                }
+                // Out of file descriptors: some may come back.
+                Err(_) => tokio::time::sleep(ACCEPT_AGAIN).await,
             }
         }
     };

@@ -8,18 +8,20 @@ use tempfile::TempDir;
 
 use crate::{Account, StartError};
 
-/// Short, because a socket's path must stay under 108 bytes (104 on macOS): `$TMPDIR` may be anything.
+/// Short, because a socket's path must stay under 108 bytes (104 on macOS): `$TMPDIR` may be
+/// anything.
 const BASE: &str = "/tmp";
 const PREFIX: &str = "bulkhead-";
 const LOCK: &str = "owner.lock";
 
-/// A server's private folder (0700) with its sockets and, unless the caller names a place for them, its data
-/// and log.
+/// A server's private folder (0700) with its sockets and, unless the caller names a place for them,
+/// its data and log.
 #[derive(Debug)]
 pub(crate) struct ServerFolder {
     temporary: TempDir,
     kept: Option<PathBuf>,
-    // Held as long as the owner lives, so that folders of killed processes can be told apart and removed.
+    // Held as long as the owner lives, so that folders of killed processes can be told apart and
+    // removed.
     _lock: File,
 }
 

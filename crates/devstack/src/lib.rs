@@ -1,10 +1,13 @@
-//! Private Redis and Postgres servers for development and tests: children of the process that starts them.
+//! Private Redis and Postgres servers for development and tests: children of the process that
+//! starts them.
 //!
-//! Everything here dies with the process that made it, also when that process is killed with SIGKILL
-//! (on Linux; elsewhere only on an orderly end). Nothing of this crate is linked into a shipped process.
+//! Everything here dies with the process that made it, also when that process is killed with
+//! SIGKILL (on Linux; elsewhere only on an orderly end). Nothing of this crate is linked into a
+//! shipped process.
 
 mod account;
 mod child;
+mod child_options;
 mod cluster;
 mod database;
 mod database_error;
@@ -22,7 +25,8 @@ mod start_error;
 mod template;
 
 pub use self::account::Account;
-pub use self::child::{ChildOptions, ChildProcess};
+pub use self::child::ChildProcess;
+pub use self::child_options::ChildOptions;
 pub use self::cluster::{Cluster, TEST_POSTGRES};
 pub use self::database::Database;
 pub use self::database_error::DatabaseError;

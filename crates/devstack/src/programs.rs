@@ -3,14 +3,15 @@ use std::path::{Path, PathBuf};
 
 use crate::StartError;
 
-/// The folder with `postgres` and `initdb`: that of `PATH`, or the newest of the places where packagers hide it.
+/// The folder with `postgres` and `initdb`: that of `PATH`, or the newest of the places where
+/// packagers hide it.
 pub(crate) fn postgres_folder() -> Result<PathBuf, StartError> {
     let missing = StartError::MissingProgram {
         program: "initdb and postgres",
         package: "postgresql",
     };
     in_path("initdb")
-        .and_then(|initdb| Some(initdb.parent()?.to_path_buf()))
+        .and_then(|initdb| Some(initdb.canonicalize().ok()?.parent()?.to_path_buf()))
         .filter(|folder| is_program(&folder.join("postgres")))
         .or_else(newest_packaged)
         .ok_or(missing)

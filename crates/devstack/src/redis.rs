@@ -12,7 +12,8 @@ use crate::{ChildOptions, ChildProcess, StartError, programs, readiness};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-/// How to start a private Redis. The default: nothing persisted, a Unix socket only, everything removed on drop.
+/// How to start a private Redis. The default: nothing persisted, a Unix socket only, everything
+/// removed on drop.
 #[derive(Debug, Clone, Default)]
 pub struct RedisOptions {
     /// Where data and log go and stay; a temporary folder if `None`.
@@ -37,7 +38,8 @@ impl RedisServer {
     /// Starts it and waits, up to 30 s, until it answers.
     ///
     /// # Errors
-    /// [`StartError`]: the program is missing, or it ended or did not answer (with the end of its log).
+    /// [`StartError`]: the program is missing, or it ended or did not answer (with the end of its
+    /// log).
     pub async fn start(options: RedisOptions) -> Result<Self, StartError> {
         blocking("redis", move || Self::start_blocking(options)).await
     }
@@ -121,7 +123,8 @@ impl RedisServer {
         }
     }
 
-    /// Sends one inline command and returns the first line of the raw answer (`+OK`, `:3`, `-ERR …`); blocks.
+    /// Sends one inline command and returns the first line of the raw answer (`+OK`, `:3`, `-ERR
+    /// …`); blocks.
     ///
     /// # Errors
     /// The server does not answer within 5 s.
@@ -129,7 +132,8 @@ impl RedisServer {
         readiness::redis_command(&self.socket(), command)
     }
 
-    /// Kills it and starts it on the same addresses with what it had persisted: nothing, by default.
+    /// Kills it and starts it on the same addresses with what it had persisted: nothing, by
+    /// default.
     ///
     /// # Errors
     /// As [`RedisServer::start`].

@@ -45,7 +45,8 @@ impl<T: Clone> Slot<T> {
 }
 
 impl<T: Clone + Send + 'static> Slot<T> {
-    /// [`Slot::wait`] in real time, also under a runtime's paused clock; may be dropped at any time.
+    /// [`Slot::wait`] in real time, also under a runtime's paused clock; may be dropped at any
+    /// time.
     pub(crate) async fn wait_async(self: Arc<Self>, within: Duration) -> Option<T> {
         let (answer, answered) = tokio::sync::oneshot::channel();
         // Not `spawn_blocking`: a runtime does not end before its blocking work has.

@@ -19,8 +19,8 @@ struct Request {
 
 /// Starts `command` from the one thread that lives as long as this process.
 ///
-/// The kernel sends the death signal when the *thread* that forked ends: a child forked by a runtime's worker
-/// or by a test's thread would die with that thread.
+/// The kernel sends the death signal when the *thread* that forked ends: a child forked by a
+/// runtime's worker or by a test's thread would die with that thread.
 pub(crate) fn spawn(command: Command, death_signal: Signal) -> io::Result<Child> {
     let (reply, answer) = channel();
     spawner()?
@@ -68,8 +68,8 @@ fn die_with_parent(command: &mut Command, death_signal: Signal) {
         Ok(())
     };
     // SAFETY: between fork and exec only prctl(2) and getppid(2) are called: both are async-signal-safe, and
-    // neither they nor the error paths allocate or lock. `Command` runs the closure after its change of user,
-    // which would reset the death signal.
+    // neither they nor the error paths allocate or lock. `Command` runs the closure after its
+    // change of user, which would reset the death signal.
     #[allow(
         unsafe_code,
         reason = "the death signal can only be set in the child, between fork and exec"

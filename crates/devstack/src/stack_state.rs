@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use nix::unistd::Uid;
 use serde::{Deserialize, Serialize};
 
-/// What runs and where: left in a file by a dev stack that is up, read by the commands that look into it.
+/// What runs and where: left in a file by a dev stack that is up, read by the commands that look
+/// into it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StackState {
     /// The superuser's URL of the stack's database.
@@ -28,9 +29,7 @@ pub struct StackState {
 #[derive(Debug, thiserror::Error)]
 pub enum StackStateError {
     /// Start a stack first.
-    #[error(
-        "no dev stack is up: start one with `bulkhead-devstack servers`, `./dev up` or `./dev demo --keep`"
-    )]
+    #[error("no dev stack is up: start one with `./dev up` or `./dev demo --keep`")]
     NotUp,
     /// The folder could have been made by somebody else, to lead us to their servers.
     #[error("{} must be a folder of this user with mode 0700", folder.display())]

@@ -82,7 +82,8 @@ impl StartError {
     }
 }
 
-/// Runs blocking work in real time, off the runtime's threads; a paused clock does not advance meanwhile.
+/// Runs blocking work in real time, off the runtime's threads; a paused clock does not advance
+/// meanwhile.
 pub(crate) async fn blocking<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> Result<T, StartError> + Send + 'static,

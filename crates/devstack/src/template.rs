@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use crate::{Cluster, Database, DatabaseError};
 
-/// One lock for all templates of a cluster: migrations also make roles, which are shared by all databases.
+/// One lock for all templates of a cluster: migrations also make roles, which are shared by all
+/// databases.
 const TEMPLATE_LOCK: i64 = 0x6275_6c6b_6865_6164;
 const NAME_MAX: usize = 24;
 
@@ -19,8 +20,9 @@ pub struct TemplateDatabase {
 }
 
 impl TemplateDatabase {
-    /// Finds the template of this name and key, or makes it: `migrate` is given the superuser's URL of an empty
-    /// database. Safe against other processes that want the same; `key` must change with what `migrate` does.
+    /// Finds the template of this name and key, or makes it: `migrate` is given the superuser's URL
+    /// of an empty database. Safe against other processes that want the same; `key` must change
+    /// with what `migrate` does.
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -49,8 +51,8 @@ impl TemplateDatabase {
         Ok(found)
     }
 
-    /// A copy with everything the template holds. As always in Postgres, grants on the database itself and
-    /// `alter database … set` are not copied.
+    /// A copy with everything the template holds. As always in Postgres, grants on the database
+    /// itself and `alter database … set` are not copied.
     ///
     /// # Errors
     /// [`DatabaseError::Postgres`].

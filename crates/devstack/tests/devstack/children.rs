@@ -66,8 +66,12 @@ async fn servers_of_another_process(runtime_folder: &Path) -> (ChildProcess, Sta
 #[tokio::test]
 async fn servers_of_a_killed_process_end_with_all_their_processes() {
     let folder = tempfile::tempdir().unwrap();
-    let (keeper, _, pids) = servers_of_another_process(folder.path()).await;
-    assert!(pids.iter().all(|pid| runs(*pid)));
+    let (keeper, state, pids) = servers_of_another_process(folder.path()).await;
+    assert!(
+        ["redis", "postgres"]
+            .iter()
+            .all(|name| runs(state.processes[*name]))
+    );
     keeper.kill();
     assert!(all_end_within(&pids, SOON), "left behind: {pids:?}");
 }
@@ -75,10 +79,10 @@ async fn servers_of_a_killed_process_end_with_all_their_processes() {
 #[tokio::test]
 async fn stopped_servers_of_a_killed_process_end_as_well() {
     let folder = tempfile::tempdir().unwrap();
-    let (keeper, state, pids) = servers_of_another_process(folder.path()).await;
-    for name in ["redis", "postgres"] {
+    let (keeper, _, pids) = servers_of_another_process(folder.path()).await;
+    for pid in &pids {
         Command::new("kill")
-            .args(["-STOP", &state.processes[name].to_string()])
+            .args(["-STOP", &pid.to_string()])
             .status()
             .unwrap();
     }

@@ -1,5 +1,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
+
+use bulkhead_devstack::{ChildOptions, ChildProcess};
 
 fn devstack(arguments: &[&str], path: Option<&Path>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bulkhead-devstack"));
@@ -48,5 +51,42 @@ fn a_shell_without_a_stack_says_how_to_start_one() {
         String::from_utf8(output.stderr)
             .unwrap()
             .contains("no dev stack is up")
+    );
+}
+
+#[tokio::test]
+async fn shells_find_the_servers_that_are_up_until_they_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let within = Duration::from_secs(20);
+    let devstack = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bulkhead-devstack"));
+        command.env("XDG_RUNTIME_DIR", folder.path());
+        command
+    };
+    let mut servers = devstack();
+    servers.args(["servers", "--tcp"]);
+    let options = ChildOptions::new("servers", servers)
+        .log_to(folder.path().join("log"))
+        .capture_first_line();
+    let servers = ChildProcess::spawn(options).unwrap();
+    servers.first_line(within).await.unwrap();
+
+    let sql = devstack()
+        .args(["psql", "--", "-Atc", "select 6 * 7"])
+        .output()
+        .unwrap();
+    assert_eq!(sql.stdout, b"42\n", "{sql:?}");
+    let size = devstack().args(["redis", "--", "dbsize"]).output().unwrap();
+    assert_eq!(size.stdout.trim_ascii_end().last(), Some(&b'0'), "{size:?}");
+
+    servers.terminate();
+    assert!(servers.wait(within).await.unwrap().success());
+    assert!(
+        !devstack()
+            .args(["psql", "--", "-c", "select 1"])
+            .output()
+            .unwrap()
+            .status
+            .success()
     );
 }

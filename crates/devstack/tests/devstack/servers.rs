@@ -1,3 +1,7 @@
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
 use bulkhead_devstack::{PostgresOptions, PostgresServer, RedisOptions, RedisServer, StartError};
 use sqlx::{Connection, PgConnection};
 
@@ -88,12 +92,9 @@ async fn sqlx_connects_to_postgres_by_url_on_socket_and_tcp() {
 
 #[tokio::test]
 async fn postgres_killed_in_every_process_recovers_what_was_committed() {
-    let mut server = PostgresServer::start(PostgresOptions {
-        durable: true,
-        ..Default::default()
-    })
-    .await
-    .unwrap();
+    let mut server = PostgresServer::start(PostgresOptions::default())
+        .await
+        .unwrap();
     let url = server.admin_url("postgres");
     let mut connection = PgConnection::connect(&url).await.unwrap();
     sqlx::raw_sql("create table kept (id int); insert into kept values (7)")
@@ -136,4 +137,34 @@ async fn dropped_servers_leave_no_process_and_no_folder() {
             .all(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists())
     );
     assert!(folders.iter().all(|folder| !folder.exists()));
+}
+
+#[tokio::test]
+async fn a_kept_folder_holds_data_and_logs_and_is_used_again() {
+    let folder = tempfile::Builder::new()
+        .permissions(world_may_enter())
+        .tempdir_in("/tmp")
+        .unwrap();
+    let dir = folder.path().join("postgres");
+    let options = PostgresOptions {
+        dir: Some(dir.clone()),
+        ..Default::default()
+    };
+    let create = "create table kept as select 7 as id";
+    for sql in [create, "select id from kept"] {
+        let server = PostgresServer::start(options.clone()).await.unwrap();
+        let url = server.admin_url("postgres");
+        let done = Command::new("psql")
+            .args([&url, "-v", "ON_ERROR_STOP=1", "-c", sql])
+            .status()
+            .unwrap();
+        assert!(done.success(), "{sql}");
+        assert_eq!(server.log(), dir.join("postgres.log"));
+    }
+    assert!(dir.join("postgres.log").exists());
+}
+
+/// `postgres` must reach the folder when root runs this.
+fn world_may_enter() -> Permissions {
+    Permissions::from_mode(0o755)
 }
