@@ -67,9 +67,9 @@ fn die_with_parent(command: &mut Command, death_signal: Signal) {
         }
         Ok(())
     };
-    // SAFETY: between fork and exec only prctl(2) and getppid(2) are called: both are async-signal-safe, and
-    // neither they nor the error paths allocate or lock. `Command` runs the closure after its
-    // change of user, which would reset the death signal.
+    // SAFETY: between fork and exec only prctl(2) and getppid(2) are called: both are
+    // async-signal-safe, and neither they nor the error paths allocate or lock. `Command` runs the
+    // closure after its change of user, which would reset the death signal.
     #[allow(
         unsafe_code,
         reason = "the death signal can only be set in the child, between fork and exec"
