@@ -1,7 +1,54 @@
-//! All Redis.
+//! All Redis of the fleet: its queue, and the permits without which Amazon is not called.
+//!
+//! | module | noun |
+//! |---|---|
+//! | `broker`, `options` | a process's connection, for one class |
+//! | `enqueue`, `fetch`, `acknowledge`, `renew`, `reap` | the life of a job; [`Lease`] is the right to run it |
+//! | `wake` | being told that there is something to fetch |
+//! | `permit`, `permits` | the right to make one call, and Amazon's budget |
+//! | `fence` | what stops a scope; the boot nonce |
+//! | `inspect`, `cancel`, `lane`, `stats`, `trials` | what operators see and do |
+//! | `script`, `keys`, `body`, `reply` | how all of it lies in Redis |
+//!
+//! The README lists the scripts in `lua/` with their keys, the states of a job, and what is guaranteed.
+
+mod acknowledge;
+mod body;
 mod boot_clock;
+mod broker;
+mod cancel;
+mod enqueue;
+mod fence;
+mod fetch;
+mod inspect;
+mod keys;
+mod lane;
+mod lease;
+mod options;
 mod permit;
-pub use self::{
-    boot_clock::BootInstant,
-    permit::{Permit, PermitAnswer, PermitExpired, PermitSubject, Stop},
-};
+mod permits;
+mod reap;
+mod renew;
+mod reply;
+mod script;
+mod stats;
+mod trials;
+mod wake;
+
+pub use self::acknowledge::{AcknowledgeError, Acknowledged, Acknowledgement, Outcome};
+pub use self::boot_clock::BootInstant;
+pub use self::broker::{Broker, ConnectError};
+pub use self::cancel::Cancelled;
+pub use self::enqueue::{EnqueueError, Enqueued};
+pub use self::fence::{FenceError, Fences, StopScope};
+pub use self::fetch::{FetchError, FetchRequest, Fetched, Leased};
+pub use self::inspect::{InspectError, JobEntry, JobFilter, JobState, Presence};
+pub use self::lease::Lease;
+pub use self::options::{BrokerClock, BrokerOptions, TestClock};
+pub use self::permit::{Permit, PermitAnswer, PermitExpired, PermitSubject, Stop};
+pub use self::permits::{PermitError, Permits};
+pub use self::reap::{ReapError, Reaped};
+pub use self::renew::{RenewError, Renewed};
+pub use self::stats::{Counts, LaneStats, Stats};
+pub use self::trials::{DeadLetter, Incident, IncidentKind};
+pub use self::wake::{WakeMark, Wakes};

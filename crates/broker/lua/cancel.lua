@@ -1,0 +1,23 @@
+--[[ Cancel jobs that live.
+  KEYS[1]  the shard
+  ARGV[1]  the time (unused)   ARGV[2…]  ids, at most 256
+  One in flight is told at its next renewal and forgotten when its lease ends. The entry of a queued one stays in its
+  queue as a ghost, which a fetch clears away: queues are not searched.
+  Returns per id 'REMOVED' | 'TOLD' | 'ABSENT'. ]]
+local reply = {}
+for at = 2, #ARGV do
+  local id = ARGV[at]
+  if call('HEXISTS', JOBS, id) == 0 then
+    reply[at - 1] = 'ABSENT'
+  elseif call('ZSCORE', LEASES, id) then
+    call('SADD', CANCELLED, id)
+    reply[at - 1] = 'TOLD'
+  else
+    if call('ZREM', DUE, id) == 0 then
+      call('HINCRBY', GHOSTS, id, 1)
+    end
+    forget(id)
+    reply[at - 1] = 'REMOVED'
+  end
+end
+return reply

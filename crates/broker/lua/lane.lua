@@ -1,0 +1,184 @@
+--[[ Shared by every script, put in front of each when it is loaded: names of keys, the time, lanes.
+  KEYS[1]  hash tag of a shard, `{sync.3}`: the prefix of every key here, so that all share a slot
+  ARGV[1]  the time in µs of a test, `+µs` or `-µs` to shift Redis's own, or empty for Redis's own
+
+  A lane is *ready*, and stands in `ready:<tenant>`, if it has queued jobs and is neither parked nor paused; a tenant
+  stands in `tenants` if it has a ready lane. Both are scored by virtual time: how much service they have had. ]]
+local call, sub = redis.call, string.sub
+local P = KEYS[1]
+local JOBS = P .. ':jobs' -- hash: id → body (src/body.rs); the claim on an id
+local TRIALS = P .. ':trials' -- hash: id → JSON {f failures, c crashes, h history}; absent if all are 0
+local LANES = P .. ':lanes' -- hash: connection → tenant and the priorities ('058') that have queued jobs
+local QUEUE = P .. ':queue:' -- list per connection and priority: ids, the next at the left
+local READY = P .. ':ready:' -- sorted set per tenant: ready connections by virtual time
+local TENANTS = P .. ':tenants' -- sorted set: tenants with a ready lane, by virtual time
+local RESTED = P .. ':rested' -- sorted set: tenants without one that are ahead of the shard's virtual time
+local VTIME = P .. ':vtime' -- the shard's virtual time: that of the tenant last served
+local PARKED = P .. ':parked' -- sorted set: connections by the time until which they wait, µs
+local PAUSED = P .. ':paused' -- set: connections that an operator holds
+local DUE = P .. ':due' -- sorted set: delayed jobs by the time when they may run, µs
+local LEASES = P .. ':leases' -- sorted set: jobs in flight by the time when their lease expires, µs
+local HOLDERS = P .. ':holders' -- hash: id → fencing token (16 digits) and worker
+local TOKEN = P .. ':token' -- the last fencing token
+local FETCHES = P .. ':fetch:' -- string per worker: its last sequence, token and ids; expires
+local CANCELLED = P .. ':cancelled' -- set: jobs in flight that are not wanted any more
+local GHOSTS = P .. ':ghosts' -- hash: id → how many entries of it in queues stand for no job
+local DEAD = P .. ':dead' -- hash: id → JSON {r reason, at ms, f, c, h}
+local DEAD_BODIES = P .. ':dead_bodies' -- hash: id → body
+local BOOT = P .. ':boot' -- hash: nonce, established µs
+local STOPS = P .. ':stops' -- set: tombstones, 'a' 't' or 'c' and the id
+local WAKE = P .. ':wake' -- channel
+
+local function now_us(injected)
+  local mark = sub(injected, 1, 1)
+  if mark ~= '' and mark ~= '+' and mark ~= '-' then
+    return tonumber(injected)
+  end
+  local time = call('TIME')
+  return time[1] * 1000000 + time[2] + (tonumber(injected) or 0)
+end
+
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+-- What waiting workers sleep on: is anything ready, and when does the next thing become so by time.
+local function horizon()
+  local due = call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2]
+  local parked = call('ZRANGE', PARKED, 0, 0, 'WITHSCORES')[2]
+  local soonest = tonumber(due or parked)
+  if due and parked then
+    soonest = math.min(tonumber(due), tonumber(parked))
+  end
+  return { ready = call('EXISTS', TENANTS) == 1, soonest = soonest }
+end
+
+-- Wakes the waiting workers if what they sleep on came nearer since `before`.
+local function announce(before)
+  local after = horizon()
+  if (after.ready and not before.ready)
+    or (after.soonest and (not before.soonest or after.soonest < before.soonest)) then
+    call('PUBLISH', WAKE, '')
+  end
+end
+
+-- Makes a lane with queued jobs ready, unless it is parked, paused, or ready already. A lane begins level with its
+-- tenant's least served one, a tenant level with the shard or where it left off: resting earns no claim.
+local function make_ready(tenant, connection)
+  if call('ZSCORE', PARKED, connection) or call('SISMEMBER', PAUSED, connection) == 1 then
+    return
+  end
+  local ready = READY .. tenant
+  if call('ZSCORE', ready, connection) then
+    return
+  end
+  local first = call('ZRANGE', ready, 0, 0, 'WITHSCORES')
+  call('ZADD', ready, first[2] or 0, connection)
+  if first[1] then
+    return
+  end
+  local start = tonumber(call('GET', VTIME) or 0)
+  local left_off = call('ZSCORE', RESTED, tenant)
+  if left_off then
+    call('ZREM', RESTED, tenant)
+    start = math.max(start, tonumber(left_off))
+  end
+  call('ZADD', TENANTS, start, tenant)
+end
+
+-- Takes a lane, and with the last one its tenant, out of the choice.
+local function make_unready(tenant, connection)
+  local ready = READY .. tenant
+  if call('ZREM', ready, connection) == 0 or call('EXISTS', ready) == 1 then
+    return
+  end
+  local served = call('ZSCORE', TENANTS, tenant)
+  call('ZREM', TENANTS, tenant)
+  if served and tonumber(served) > tonumber(call('GET', VTIME) or 0) then
+    call('ZADD', RESTED, served, tenant)
+  end
+end
+
+-- Notes that a lane has queued jobs of a priority; returns the lane's tenant.
+local function mark_queued(tenant, connection, priority)
+  local lane = call('HGET', LANES, connection)
+  if not lane then
+    call('HSET', LANES, connection, tenant .. priority)
+    return tenant
+  end
+  tenant = sub(lane, 1, 16)
+  local priorities = sub(lane, 17)
+  if not string.find(priorities, priority, 1, true) then
+    local at = 1
+    while at <= #priorities and sub(priorities, at, at) < priority do
+      at = at + 1
+    end
+    call('HSET', LANES, connection, tenant .. sub(priorities, 1, at - 1) .. priority .. sub(priorities, at))
+  end
+  return tenant
+end
+
+-- Notes that a lane has no more queued jobs of a priority.
+local function mark_drained(connection, priority)
+  local lane = call('HGET', LANES, connection)
+  if not lane then
+    return
+  end
+  local at = string.find(lane, priority, 17, true)
+  local left = at and sub(lane, 1, at - 1) .. sub(lane, at + 1) or lane
+  if #left > 16 then
+    call('HSET', LANES, connection, left)
+  else
+    call('HDEL', LANES, connection)
+    make_unready(sub(lane, 1, 16), connection)
+  end
+end
+
+-- Puts a job at an end ('LPUSH' or 'RPUSH') of the queue that its body names.
+local function queue(push, id, body)
+  local priority, connection = sub(body, 2, 2), sub(body, 19, 34)
+  call(push, QUEUE .. connection .. priority, id)
+  make_ready(mark_queued(sub(body, 3, 18), connection, priority), connection)
+end
+
+-- Parks a lane at least until `until_us`.
+local function park(tenant, connection, until_us)
+  call('ZADD', PARKED, 'GT', until_us, connection)
+  make_unready(tenant, connection)
+end
+
+-- Ends what is in flight, without saying where the job goes.
+local function end_lease(id)
+  call('ZREM', LEASES, id)
+  call('HDEL', HOLDERS, id)
+end
+
+-- Forgets a job.
+local function forget(id)
+  call('HDEL', JOBS, id)
+  call('HDEL', TRIALS, id)
+end
+
+-- A job's trials with one more incident; the history keeps the last ten.
+local function tried(id, counter, incident)
+  local stored = call('HGET', TRIALS, id)
+  local trials = stored and cjson.decode(stored) or { f = 0, c = 0, h = {} }
+  if counter then
+    trials[counter] = trials[counter] + 1
+  end
+  table.insert(trials.h, incident)
+  if #trials.h > 10 then
+    table.remove(trials.h, 1)
+  end
+  return trials
+end
+
+-- Moves a job to the dead letters.
+local function bury(id, body, trials, reason, now)
+  trials.r = reason
+  trials.at = math.floor(now / 1000)
+  call('HSET', DEAD, id, cjson.encode(trials))
+  call('HSET', DEAD_BODIES, id, body)
+  forget(id)
+end
+

@@ -1,0 +1,58 @@
+--[[ Grant the right to make one call: nothing stops it, the lease is the newest, and budget is left.
+  KEYS[1]  the shard
+  ARGV[1]  the time         ARGV[2]  job id         ARGV[3]  fencing token, 16 digits
+  ARGV[4]  application      ARGV[5]  tenant         ARGV[6]  connection      ARGV[7]  operation
+  ARGV[8]  emission interval T, µs; 0: no plan, only the stops are checked
+  ARGV[9]  tolerance τ, µs  ARGV[10] horizon H within which a slot is reserved ahead, µs
+  Checked in this order, taken only at the end: boot nonce, tombstones, (a grant and its epoch belong here), lease,
+  bucket. The bucket is GCRA: a slot at max(now, TAT − τ), then TAT ← max(now, TAT) + T. A bucket that is not there
+  is as it would be had it been empty when the nonce was established, so that a full one need not be kept.
+  Returns 'GRANTED', µs until its slot (≤ H) | 'WAIT', µs until a slot can be had |
+  'STOPPED', 'NO_BOOT_NONCE' | 'APPLICATION' | 'TENANT' | 'CONNECTION' | 'LEASE_LOST'. ]]
+local now = now_us(ARGV[1])
+local nonce, established = unpack(call('HMGET', BOOT, 'nonce', 'established'))
+if not nonce then
+  return { 'STOPPED', 'NO_BOOT_NONCE' }
+end
+local application, tenant, connection =
+  unpack(call('SMISMEMBER', STOPS, 'a' .. ARGV[4], 't' .. ARGV[5], 'c' .. ARGV[6]))
+if application == 1 then
+  return { 'STOPPED', 'APPLICATION' }
+elseif tenant == 1 then
+  return { 'STOPPED', 'TENANT' }
+elseif connection == 1 then
+  return { 'STOPPED', 'CONNECTION' }
+end
+local holder, expiry = call('HGET', HOLDERS, ARGV[2]), call('ZSCORE', LEASES, ARGV[2])
+if not holder or sub(holder, 1, 16) ~= ARGV[3] or tonumber(expiry or 0) <= now then
+  return { 'STOPPED', 'LEASE_LOST' }
+end
+local interval, tolerance, horizon_us = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+if interval == 0 then
+  return { 'GRANTED', 0 }
+end
+
+local bucket = P .. ':bucket:' .. nonce .. ':' .. ARGV[4] .. ARGV[6] .. ARGV[7]
+local stored = call('GET', bucket)
+local tat, cut, cut_at = nil, 0, 0
+if stored then
+  tat, cut, cut_at = string.match(stored, '(%d+) (%d+) (%d+)')
+  tat, cut = tonumber(tat), tonumber(cut)
+end
+tolerance = math.max(0, tolerance - cut * interval)
+tat = tat or established + tolerance + interval
+-- Further ahead than anything granted: the clock went back. Without the clamp the bucket would stay shut as long.
+if tat > now + tolerance + interval + horizon_us then
+  tat = now + tolerance
+end
+local wait = math.max(0, tat - tolerance - now)
+if wait > horizon_us then
+  return { 'WAIT', wait }
+end
+tat = math.max(now, tat) + interval
+local keep_ms = math.ceil((tat - now) / 1000) + 1
+if cut > 0 then
+  keep_ms = math.max(keep_ms, 86400000)
+end
+call('SET', bucket, whole(tat) .. ' ' .. whole(cut) .. ' ' .. cut_at, 'PX', whole(keep_ms))
+return { 'GRANTED', wait }

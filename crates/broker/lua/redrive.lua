@@ -1,0 +1,25 @@
+--[[ Queue dead letters again, their failures and crashes forgiven; their history stays.
+  KEYS[1]  the shard
+  ARGV[1]  the time   ARGV[2…]  ids, at most 256
+  Returns per id 'REDRIVEN' | 'ABSENT' | 'EXISTS' (a job of the same id lives; the dead letter stays). ]]
+local now, reply, before = now_us(ARGV[1]), {}, horizon()
+for at = 2, #ARGV do
+  local id = ARGV[at]
+  local letter, body = call('HGET', DEAD, id), call('HGET', DEAD_BODIES, id)
+  if not letter or not body then
+    reply[at - 1] = 'ABSENT'
+  elseif call('HEXISTS', JOBS, id) == 1 then
+    reply[at - 1] = 'EXISTS'
+  else
+    local history = cjson.decode(letter).h
+    table.insert(history, { at = math.floor(now / 1000), e = 'REDRIVEN', w = '', r = '' })
+    call('HDEL', DEAD, id)
+    call('HDEL', DEAD_BODIES, id)
+    call('HSET', JOBS, id, body)
+    call('HSET', TRIALS, id, cjson.encode({ f = 0, c = 0, h = history }))
+    queue('RPUSH', id, body)
+    reply[at - 1] = 'REDRIVEN'
+  end
+end
+announce(before)
+return reply

@@ -1,0 +1,130 @@
+//! A process's connection to Redis, for one class.
+
+use std::{sync::Arc, time::Duration};
+
+use bulkhead_domain::{Class, ConnectionId};
+use redis::{
+    Client, RedisError,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+use secrecy::ExposeSecret;
+
+use crate::{keys::ShardKey, options::BrokerOptions};
+
+/// The queue of one class. Clones share the connection.
+///
+/// A lost connection is taken up again in the background; until then every call returns its error.
+#[derive(Clone)]
+pub struct Broker {
+    pub(crate) redis: ConnectionManager,
+    pub(crate) client: Client,
+    pub(crate) options: Arc<BrokerOptions>,
+    pub(crate) class: Class,
+    pub(crate) shards: Arc<[ShardKey]>,
+}
+
+/// Redis cannot be used at start.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Correct the configuration.
+    #[error("the Redis URL is not one (expected redis://, rediss:// or redis+unix://)")]
+    Url(#[source] RedisError),
+    /// Nothing answers there, or it refuses the login; wait or correct the configuration.
+    #[error("cannot reach Redis")]
+    Unreachable(#[source] RedisError),
+}
+
+const MIN_RECONNECT_DELAY: Duration = Duration::from_millis(50);
+const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(1);
+
+impl Broker {
+    /// Connects, and asks Redis for an answer, once.
+    ///
+    /// # Errors
+    /// [`ConnectError`]: the URL is malformed, or Redis does not answer now.
+    pub async fn connect(options: &BrokerOptions, class: Class) -> Result<Self, ConnectError> {
+        // Redis over TLS takes the process's default provider; it stays whatever was installed before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::open(options.url.expose_secret()).map_err(ConnectError::Url)?;
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(options.response_timeout))
+            .set_response_timeout(Some(options.response_timeout))
+            .set_number_of_retries(2)
+            .set_min_delay(MIN_RECONNECT_DELAY)
+            .set_max_delay(MAX_RECONNECT_DELAY);
+        let mut redis = ConnectionManager::new_with_config(client.clone(), config)
+            .await
+            .map_err(ConnectError::Unreachable)?;
+        redis::cmd("PING")
+            .query_async::<()>(&mut redis)
+            .await
+            .map_err(ConnectError::Unreachable)?;
+        Ok(Self {
+            redis,
+            client,
+            options: Arc::new(options.clone()),
+            class,
+            shards: shard_keys(class, options.shards),
+        })
+    }
+
+    /// The queue of another class, over the same connection.
+    #[must_use]
+    pub fn for_class(&self, class: Class) -> Self {
+        Self {
+            class,
+            shards: shard_keys(class, self.options.shards),
+            ..self.clone()
+        }
+    }
+
+    /// The class whose jobs these are.
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        self.class
+    }
+
+    /// How many shards the class has; they are numbered from 0.
+    #[must_use]
+    pub fn shards(&self) -> u16 {
+        self.options.shards.max(1)
+    }
+
+    /// The shard of a connection's lane.
+    #[must_use]
+    pub fn shard_of(&self, connection: ConnectionId) -> u16 {
+        connection.shard(self.shards())
+    }
+
+    /// How long a lease lasts.
+    #[must_use]
+    pub fn visibility_timeout(&self) -> Duration {
+        self.options.visibility_timeout
+    }
+
+    /// The keys of `shard`; of the first one for a number that no shard has.
+    pub(crate) fn shard(&self, shard: u16) -> &ShardKey {
+        self.shards
+            .get(usize::from(shard))
+            .unwrap_or(&self.shards[0])
+    }
+
+    pub(crate) fn now(&self) -> String {
+        self.options.clock.argument()
+    }
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker")
+            .field("class", &self.class)
+            .field("shards", &self.shards())
+            .finish_non_exhaustive()
+    }
+}
+
+fn shard_keys(class: Class, shards: u16) -> Arc<[ShardKey]> {
+    (0..shards.max(1))
+        .map(|shard| ShardKey::new(class, shard))
+        .collect()
+}

@@ -1,0 +1,40 @@
+//! The right to run a job.
+
+use bulkhead_domain::{ConnectionId, FencingToken, JobId};
+
+/// The right to run a job until it expires by Redis time; the greater token of a job is the newer lease.
+///
+/// Only a fetch makes one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Lease {
+    pub(crate) job_id: JobId,
+    pub(crate) token: FencingToken,
+    pub(crate) shard: u16,
+    pub(crate) connection: ConnectionId,
+}
+
+impl Lease {
+    /// The job that may be run.
+    #[must_use]
+    pub const fn job_id(&self) -> JobId {
+        self.job_id
+    }
+
+    /// Its number, which the database fence and every acknowledgement compare.
+    #[must_use]
+    pub const fn token(&self) -> FencingToken {
+        self.token
+    }
+
+    /// Where its job lies.
+    #[must_use]
+    pub const fn shard(&self) -> u16 {
+        self.shard
+    }
+
+    /// The job's lane.
+    #[must_use]
+    pub const fn connection(&self) -> ConnectionId {
+        self.connection
+    }
+}

@@ -1,0 +1,142 @@
+//! How a process uses Redis.
+
+use std::{
+    fmt::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+/// How a process uses Redis. Every process of the fleet must agree on `shards`.
+#[derive(Debug, Clone)]
+pub struct BrokerOptions {
+    /// `redis://…`, `rediss://…` or `redis+unix:///path`; may carry a password.
+    pub url: SecretString,
+    /// Shards per class; a connection belongs to one of them for ever.
+    pub shards: u16,
+    /// How long a lease lasts after a fetch or a renewal, by Redis time.
+    pub visibility_timeout: Duration,
+    /// Enqueuing is refused while the bodies of a class take more than this in Redis, over all its shards.
+    pub high_water_bytes: u64,
+    /// After how many crashes (expired leases) a job goes to the dead letters.
+    pub max_crashes: u32,
+    /// How long an answer of Redis may take.
+    pub response_timeout: Duration,
+    /// Whose time counts.
+    pub clock: BrokerClock,
+}
+
+impl BrokerOptions {
+    /// The defaults: 4 shards, leases of 12 s, 1 GiB, 3 crashes, answers within 2 s, Redis's clock.
+    #[must_use]
+    pub const fn new(url: SecretString) -> Self {
+        Self {
+            url,
+            shards: 4,
+            visibility_timeout: Duration::from_secs(12),
+            high_water_bytes: 1 << 30,
+            max_crashes: 3,
+            response_timeout: Duration::from_secs(2),
+            clock: BrokerClock::Redis,
+        }
+    }
+}
+
+/// Whose time the scripts take.
+#[derive(Debug, Clone)]
+pub enum BrokerClock {
+    /// Redis's own: the only one in production, since no two hosts agree.
+    Redis,
+    /// A test's.
+    Injected(TestClock),
+}
+
+impl BrokerClock {
+    /// The scripts' first argument.
+    pub(crate) fn argument(&self) -> String {
+        match self {
+            Self::Redis => String::new(),
+            Self::Injected(clock) => clock.argument(),
+        }
+    }
+
+    pub(crate) const fn is_injected(&self) -> bool {
+        matches!(self, Self::Injected(_))
+    }
+}
+
+/// Redis's time in a test: it stands still, or runs with Redis's own, until the test moves it. Clones move together.
+#[derive(Debug, Clone)]
+pub struct TestClock {
+    time_us: Arc<AtomicI64>,
+    frozen: bool,
+}
+
+impl TestClock {
+    /// A clock that stands at `time`.
+    #[must_use]
+    pub fn frozen_at(time: Timestamp) -> Self {
+        Self {
+            time_us: Arc::new(AtomicI64::new(time.as_microsecond())),
+            frozen: true,
+        }
+    }
+
+    /// Redis's own clock, which the test can shift.
+    #[must_use]
+    pub fn running() -> Self {
+        Self {
+            time_us: Arc::new(AtomicI64::new(0)),
+            frozen: false,
+        }
+    }
+
+    /// Moves it forward.
+    pub fn advance(&self, by: Duration) {
+        self.time_us.fetch_add(micros(by), Ordering::SeqCst);
+    }
+
+    /// Moves it back.
+    pub fn rewind(&self, by: Duration) {
+        self.time_us.fetch_sub(micros(by), Ordering::SeqCst);
+    }
+
+    /// `1764000000000000` (absolute) or `+5000000`, `-5000000` (relative to Redis's own).
+    fn argument(&self) -> String {
+        let time_us = self.time_us.load(Ordering::SeqCst);
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = if self.frozen {
+            write!(text, "{time_us}")
+        } else {
+            write!(text, "{time_us:+}")
+        };
+        text
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_clock_names_an_absolute_time_or_a_shift() {
+        let frozen = TestClock::frozen_at(Timestamp::UNIX_EPOCH);
+        frozen.advance(Duration::from_millis(5));
+        assert_eq!(frozen.argument(), "5000");
+        let running = TestClock::running();
+        assert_eq!(running.argument(), "+0");
+        running.rewind(Duration::from_millis(5));
+        assert_eq!(running.argument(), "-5000");
+        assert_eq!(BrokerClock::Redis.argument(), "");
+    }
+}
