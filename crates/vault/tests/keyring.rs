@@ -5,7 +5,7 @@
 use std::{
     fs::{self, Permissions},
     os::unix::fs::{PermissionsExt, chown},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use bulkhead_vault::{Keyring, KeyringFile};
@@ -28,7 +28,7 @@ fn good() -> (TempDir, PathBuf, String) {
 }
 
 /// The refusal's text without the path, after checking that it is one line and repeats no key.
-fn refusal(path: &PathBuf, text: &str) -> String {
+fn refusal(path: &Path, text: &str) -> String {
     let error = Keyring::load(path, "test").unwrap_err().to_string();
     assert!(!error.contains('\n'), "{error}");
     for value in text.split('"').filter(|part| part.len() > 40) {
@@ -91,7 +91,7 @@ fn a_file_of_somebody_else_is_refused() {
 fn what_is_no_file_is_refused() {
     let folder = TempDir::new().unwrap();
     let not_a_file = "not a regular file of at most 65536 bytes";
-    assert_eq!(refusal(&folder.path().to_owned(), ""), not_a_file);
+    assert_eq!(refusal(folder.path(), ""), not_a_file);
     let pipe = folder.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).unwrap();
     assert_eq!(refusal(&pipe, ""), not_a_file);
