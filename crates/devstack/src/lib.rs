@@ -12,6 +12,7 @@ mod cluster;
 mod database;
 mod database_error;
 mod fault_proxy;
+pub mod fleet;
 mod folder;
 mod postgres;
 mod process_tree;

@@ -5,11 +5,14 @@
     reason = "a command-line tool"
 )]
 
+mod demo;
 mod exec;
 mod psql;
 mod redis;
 mod servers;
+mod stack;
 mod terminal;
+mod up;
 
 use std::process::ExitCode;
 
@@ -25,6 +28,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
+    Up(up::Args),
     Exec(exec::Args),
     Psql(psql::Args),
     Redis(redis::Args),
@@ -44,6 +49,8 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Up(args) => up::run(args).await,
         Command::Exec(args) => exec::run(args).await,
         Command::Psql(args) => psql::run(&args),
         Command::Redis(args) => redis::run(&args),
