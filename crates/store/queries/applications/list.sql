@@ -1,0 +1,7 @@
+-- Applications by name, up to $1, with the version of their current secret.
+select
+    a.id, a.name, a.client_id, a.created_at as "created_at: jiff_sqlx::Timestamp",
+    (select max(s.version) from bulkhead.application_secrets s where s.application_id = a.id) as secret_version
+from bulkhead.applications a
+order by a.name
+limit $1

@@ -1,0 +1,2 @@
+-- Makes the partitions of the coming days.
+select bulkhead.maintain_partitions() as "made!"

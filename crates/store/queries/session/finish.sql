@@ -1,0 +1,2 @@
+-- How the entered job ended.
+select bulkhead.finish_job($1, $2)

@@ -1,0 +1,2 @@
+-- Does Postgres answer?
+select true as "answers!"
