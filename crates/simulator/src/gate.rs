@@ -1,14 +1,17 @@
 //! The way of a request: log, faults, token, usage plan, operation, Amazon's headers.
 
+use std::io;
+
 use axum::{
     body::{Body, to_bytes},
-    http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts},
+    http::{HeaderValue, Request, Response, StatusCode, header, request::Parts},
 };
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::stream::{self, StreamExt};
 use uuid::Uuid;
 
 use crate::{
+    access::{self, Access},
     answer::{Answer, Refusal},
     call::{OpenCall, SellerCall},
     clock::{UnixMs, unix_us},
@@ -18,7 +21,6 @@ use crate::{
     lwa,
     operation::{Handler, OPERATIONS, Operation},
     query::Parameters,
-    restricted::Resource,
     server::Shared,
     world::World,
 };
@@ -120,7 +122,7 @@ impl<'a> Visit<'a> {
         let (seller, application) = if is_lwa {
             lwa::TokenRequest::read(&head.headers, body).about(world)
         } else {
-            holder(world, &head.headers)
+            access::holder(world, &head.headers)
         };
         Self {
             world,
@@ -267,108 +269,21 @@ impl<'a> Visit<'a> {
     }
 }
 
-/// A valid token's holder.
-struct Access {
-    seller: u32,
-    application: u16,
-    restricted: Option<Resource>,
-}
-
-impl Access {
-    fn check(
-        world: &World,
-        headers: &HeaderMap,
-        method: &Method,
-        path: &str,
-        now: UnixMs,
-    ) -> Result<Self, Refusal> {
-        let text = token(headers).ok_or_else(Refusal::missing_token)?;
-        let holder = Holder::read(world, text).ok_or_else(|| {
-            Refusal::denied("The access token you provided is revoked, malformed or invalid.")
-        })?;
-        // A grantless token opens none of the operations that are simulated.
-        let seller = holder.seller.ok_or_else(|| Refusal::denied(""))?;
-        let grant = &world.grants[seller as usize];
-        if grant.is_revoked() {
-            return Err(Refusal::denied(
-                "The access token you provided is revoked, malformed or invalid.",
-            ));
-        }
-        if now >= holder.expires || holder.generation != grant.generation() {
-            return Err(Refusal::denied(
-                "The access token you provided has expired.",
-            ));
-        }
-        let restricted = match world.restricted.read(text) {
-            Some(token) => Some(
-                token
-                    .covers(method, path)
-                    .ok_or_else(|| Refusal::denied(""))?,
-            ),
-            None => None,
-        };
-        Ok(Self {
-            seller,
-            application: holder.application,
-            restricted,
-        })
-    }
-}
-
-/// What either kind of token says.
-struct Holder {
-    application: u16,
-    seller: Option<u32>,
-    generation: u32,
-    expires: UnixMs,
-}
-
-impl Holder {
-    fn read(world: &World, text: &str) -> Option<Self> {
-        if let Some(token) = world.restricted.read(text) {
-            return Some(Self {
-                application: token.application,
-                seller: Some(token.seller),
-                generation: token.generation,
-                expires: token.expires,
-            });
-        }
-        let token = world.mint.read(text)?;
-        let known = token
-            .seller
-            .is_none_or(|seller| (seller as usize) < world.sellers.len());
-        known.then_some(Self {
-            application: token.application,
-            seller: token.seller,
-            generation: token.generation,
-            expires: token.expires,
-        })
-    }
-}
-
-fn token(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get("x-amz-access-token")
-        .and_then(|value| value.to_str().ok())
-}
-
-/// Seller and application of the token that was sent, valid or not.
-fn holder(world: &World, headers: &HeaderMap) -> (Option<u32>, Option<u16>) {
-    let holder = token(headers).and_then(|text| Holder::read(world, text));
-    holder.map_or((None, None), |holder| {
-        (holder.seller, Some(holder.application))
-    })
-}
-
 /// The whole answer's headers and half of its body, after which the connection ends.
 fn truncate(answer: Answer) -> Response<Body> {
     let length = answer.body.len();
     let half = answer.body.slice(..length / 2);
-    let end = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+    // Only what is written before the end is sent: yield once, so that it is.
+    let end = async {
+        tokio::task::yield_now().await;
+        Err(io::Error::from(io::ErrorKind::UnexpectedEof))
+    };
+    let parts = stream::once(async { Ok(half) }).chain(stream::once(end));
     let mut response = answer.into_response();
-    *response.body_mut() = Body::from_stream(stream::iter([Ok(half), Err(end)]));
+    *response.body_mut() = Body::from_stream(parts);
+    let length = HeaderValue::from(length);
     response
         .headers_mut()
-        .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        .insert(header::CONTENT_LENGTH, length);
     response
 }

@@ -5,6 +5,7 @@
 //! reports are downloaded from, and, under `/_simulator/`, the simulator's own controls. All data
 //! follow from a seed and the time: see [`Options`].
 
+mod access;
 mod access_token;
 mod answer;
 mod books;

@@ -1,6 +1,9 @@
 //! `amazon-simulator`: the simulator as a program.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use bulkhead_simulator::{Options, Simulator};
@@ -40,8 +43,18 @@ Example: one seller, a night's paging in seconds:
 Exit status: 0 ended by SIGTERM or SIGINT, 1 failed, 2 wrong arguments.";
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let options = Cli::parse().options;
+async fn main() -> ExitCode {
+    match run(Cli::parse().options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing more can be said if standard error is closed.
+            let _ = writeln!(io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: Options) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
     let running = Simulator::start(options).await?;

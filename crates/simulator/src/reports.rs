@@ -64,7 +64,7 @@ pub(crate) fn create(call: &SellerCall<'_>) -> Result<Answer, Refusal> {
     });
     Ok(Answer::json(
         StatusCode::ACCEPTED,
-        &json!({"reportId": report_id}),
+        &json!({"reportId": report_id.to_string()}),
     ))
 }
 
