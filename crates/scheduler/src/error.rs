@@ -1,0 +1,27 @@
+use bulkhead_broker::{EnqueueError, FenceError, InspectError};
+use bulkhead_store::StoreError;
+
+/// Why a pass stopped half-way. The next one goes on: nothing was lost.
+#[derive(Debug, thiserror::Error)]
+pub enum TickError {
+    /// Postgres; if it is away, wait.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Redis refused or did not answer while jobs were enqueued.
+    #[error("enqueue due jobs")]
+    Enqueue(#[from] EnqueueError),
+    /// Redis did not answer while fences were rebuilt.
+    #[error("rebuild the fences")]
+    Fence(#[from] FenceError),
+    /// Redis did not answer while jobs were looked up.
+    #[error("look up jobs")]
+    Inspect(#[from] InspectError),
+}
+
+impl TickError {
+    /// Whether it is Postgres that failed, not Redis.
+    #[must_use]
+    pub const fn is_postgres(&self) -> bool {
+        matches!(self, Self::Store(_))
+    }
+}

@@ -1,0 +1,69 @@
+//! A Redis without a boot nonce has lost its data, or is new. No permit is granted there.
+//!
+//! In this order: tombstones of everything that Postgres says is stopped, then everything enqueued is owed again,
+//! then a new nonce, under which buckets start empty and fencing tokens are greater than any that Postgres has seen.
+
+use bulkhead_broker::StopScope;
+use bulkhead_domain::{ApplicationId, ConnectionId, FencingToken, TenantId};
+use bulkhead_store::{ClosedFence, FenceScope};
+use jiff::Timestamp;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::{
+    error::TickError,
+    scheduler::{BATCH, Scheduler},
+};
+
+/// Closed fences that are read at a time; more than this many at once is not a state of a working fleet.
+const FENCES: u32 = 100_000;
+
+impl Scheduler {
+    /// Rebuilds Redis if it needs it; returns how many obligations are owed again.
+    ///
+    /// # Errors
+    /// [`TickError`]; the next pass does it from the start.
+    pub async fn rebuild(&self, now: Timestamp) -> Result<Option<u64>, TickError> {
+        if self.fences.boot_nonce().await?.is_some() {
+            return Ok(None);
+        }
+        warn!(
+            "Redis has no boot nonce: it is new or has lost its data; rebuilding it from Postgres"
+        );
+        let closed = self.store.fences().closed(FENCES).await?;
+        for fence in &closed {
+            self.fences.stop(scope(fence)).await?;
+        }
+        let owed = self.owe_all_again(now).await?;
+        let floor = FencingToken::from_redis(self.store.obligations().max_fencing_token().await?);
+        self.fences
+            .establish(&Uuid::new_v4().to_string(), floor)
+            .await?;
+        metrics::counter!("bulkhead_redis_rebuilds_total").increment(1);
+        info!(
+            fences = closed.len(),
+            owed_again = owed,
+            "rebuilt Redis; permits may be granted again"
+        );
+        Ok(Some(owed))
+    }
+
+    async fn owe_all_again(&self, now: Timestamp) -> Result<u64, TickError> {
+        let mut owed = 0;
+        loop {
+            let more = self.store.obligations().owe_all_again(now, BATCH).await?;
+            if more == 0 {
+                return Ok(owed);
+            }
+            owed += more;
+        }
+    }
+}
+
+fn scope(fence: &ClosedFence) -> StopScope {
+    match fence.scope {
+        FenceScope::Application => StopScope::Application(ApplicationId::new(fence.id)),
+        FenceScope::Tenant => StopScope::Tenant(TenantId::new(fence.id)),
+        FenceScope::Connection => StopScope::Connection(ConnectionId::new(fence.id)),
+    }
+}

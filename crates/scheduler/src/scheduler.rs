@@ -1,0 +1,30 @@
+use std::time::Duration;
+
+use bulkhead_broker::{Broker, Fences};
+use bulkhead_store::Store;
+
+/// One scheduler process's way to Postgres and Redis.
+#[derive(Debug, Clone)]
+pub struct Scheduler {
+    pub(crate) store: Store,
+    pub(crate) broker: Broker,
+    pub(crate) fences: Fences,
+}
+
+/// How long a claimed obligation is this scheduler's: past this another one enqueues it.
+pub(crate) const CLAIM: Duration = Duration::from_secs(30);
+
+/// Rows in one statement.
+pub(crate) const BATCH: u32 = 1_000;
+
+impl Scheduler {
+    /// A scheduler over an open store and a broker of any class.
+    #[must_use]
+    pub fn new(store: Store, broker: &Broker) -> Self {
+        Self {
+            store,
+            broker: broker.clone(),
+            fences: Fences::new(broker),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! One pass of everything: what cron runs with `tick`, and `run` repeats.
+
+use std::time::Duration;
+
+use bulkhead_service::Outage;
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::{error::TickError, scheduler::Scheduler};
+
+/// Between two comparisons of Postgres with Redis.
+const RECONCILE_EVERY: Duration = Duration::from_secs(30);
+
+/// Between two looks whether the coming days have their partitions.
+const PARTITIONS_EVERY: Duration = Duration::from_secs(3_600);
+
+/// What one pass did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Tick {
+    /// Obligations of coming nights that are new.
+    pub planned: u64,
+    /// Jobs that are new in Redis.
+    pub enqueued: u64,
+    /// Obligations owed again since Redis had lost them.
+    pub owed_again: u64,
+    /// Obligations whose jobs are dead letters.
+    pub dead: u64,
+}
+
+impl Scheduler {
+    /// Does everything once.
+    ///
+    /// # Errors
+    /// [`TickError`]; what was done stays done.
+    pub async fn tick(&self, now: Timestamp) -> Result<Tick, TickError> {
+        self.store.obligations().maintain_partitions().await?;
+        let mut tick = self.pass(now).await?;
+        let reconciled = self.reconcile(now).await?;
+        tick.owed_again += reconciled.lost;
+        tick.dead += reconciled.dead;
+        Ok(tick)
+    }
+
+    /// What cannot wait: a lost Redis, coming nights, due obligations.
+    async fn pass(&self, now: Timestamp) -> Result<Tick, TickError> {
+        let owed_again = self.rebuild(now).await?.unwrap_or_default();
+        let planned = self.plan_nights(now).await?;
+        let enqueued = self.dispatch(now).await?;
+        Ok(Tick {
+            planned,
+            enqueued,
+            owed_again,
+            dead: 0,
+        })
+    }
+
+    /// Repeats passes every `period` until `drain` is cancelled; waits for stores that are away.
+    pub async fn run(&self, period: Duration, drain: &CancellationToken) {
+        let redis = Outage::new("Redis");
+        let postgres = Outage::new("Postgres");
+        let mut partitions = Every::new(PARTITIONS_EVERY);
+        let mut reconciliation = Every::new(RECONCILE_EVERY);
+        while !drain.is_cancelled() {
+            match self.duties(&mut partitions, &mut reconciliation).await {
+                Ok(()) => {
+                    redis.up();
+                    postgres.up();
+                }
+                Err(error) if error.is_postgres() => postgres.down(&error),
+                Err(error) => redis.down(&error),
+            }
+            tokio::select! {
+                () = drain.cancelled() => {}
+                () = tokio::time::sleep(period) => {}
+            }
+        }
+        info!("scheduler drained");
+    }
+
+    async fn duties(
+        &self,
+        partitions: &mut Every,
+        reconciliation: &mut Every,
+    ) -> Result<(), TickError> {
+        let now = Timestamp::now();
+        if partitions.is_due() {
+            self.store.obligations().maintain_partitions().await?;
+            partitions.done();
+        }
+        self.pass(now).await?;
+        if reconciliation.is_due() {
+            self.reconcile(now).await?;
+            reconciliation.done();
+        }
+        Ok(())
+    }
+}
+
+/// A duty with a period of its own; due at once, and again only after it was done.
+struct Every {
+    period: Duration,
+    done: Option<Instant>,
+}
+
+impl Every {
+    const fn new(period: Duration) -> Self {
+        Self { period, done: None }
+    }
+
+    fn is_due(&self) -> bool {
+        self.done.is_none_or(|done| done.elapsed() >= self.period)
+    }
+
+    fn done(&mut self) {
+        self.done = Some(Instant::now());
+    }
+}
