@@ -38,6 +38,7 @@ pub mod call;
 mod document;
 pub mod error;
 pub mod lwa;
+mod on_time;
 pub mod options;
 pub mod order;
 pub mod orders;

@@ -18,9 +18,15 @@ use crate::{
 /// Sends calls and classes what comes back. Its operations are in the modules of their APIs. Cheap to clone.
 #[derive(Clone)]
 pub struct SpApi {
-    na: Url,
-    eu: Url,
-    fe: Url,
+    na: Host,
+    eu: Host,
+    fe: Host,
+}
+
+/// One region's address, and the connections to it.
+#[derive(Clone)]
+struct Host {
+    url: Url,
     transport: Transport,
 }
 
@@ -49,12 +55,25 @@ impl SpApi {
     /// # Errors
     /// [`OptionsError`]: one line.
     pub fn new(options: &AmazonOptions) -> Result<Self, OptionsError> {
+        let host = |region| {
+            Ok(Host {
+                url: options.region_url(region)?,
+                transport: Transport::new(options)?,
+            })
+        };
         Ok(Self {
-            na: options.region_url(Region::Na)?,
-            eu: options.region_url(Region::Eu)?,
-            fe: options.region_url(Region::Fe)?,
-            transport: Transport::new(options)?,
+            na: host(Region::Na)?,
+            eu: host(Region::Eu)?,
+            fe: host(Region::Fe)?,
         })
+    }
+
+    const fn host(&self, region: Region) -> &Host {
+        match region {
+            Region::Na => &self.na,
+            Region::Eu => &self.eu,
+            Region::Fe => &self.fe,
+        }
     }
 
     /// Sends one call and reads its answer as JSON.
@@ -65,19 +84,18 @@ impl SpApi {
         call: Call<'_>,
     ) -> Result<Called<Value>, CallError> {
         let operation = call.operation;
-        let request = self.request(seller, call).build();
+        let host = self.host(seller.region);
+        let request = host.request(seller.access_token, call).build();
         let request =
             request.map_err(|error| unanswered(RetryCause::Transport(error.without_url())))?;
-        let answer = self.transport.send(permit, operation, request).await;
+        let answer = host.transport.send(permit, operation, request).await;
         read(answer.map_err(|error| not_answered(error, operation))?)
     }
+}
 
-    fn request(&self, seller: &SellerAccess<'_>, call: Call<'_>) -> RequestBuilder {
-        let mut url = match seller.region {
-            Region::Na => self.na.clone(),
-            Region::Eu => self.eu.clone(),
-            Region::Fe => self.fe.clone(),
-        };
+impl Host {
+    fn request(&self, access_token: &AccessToken, call: Call<'_>) -> RequestBuilder {
+        let mut url = self.url.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(call.path);
         }
@@ -85,11 +103,10 @@ impl SpApi {
             url.query_pairs_mut().extend_pairs(call.query);
         }
         let date = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
-        let request = self
-            .transport
-            .client()
+        let client = self.transport.client();
+        let request = client
             .request(call.method, url)
-            .header("x-amz-access-token", sensitive(seller.access_token))
+            .header("x-amz-access-token", sensitive(access_token))
             .header("x-amz-date", date);
         match call.body {
             Some(body) => request.json(&body),
@@ -100,7 +117,11 @@ impl SpApi {
 
 impl std::fmt::Debug for SpApi {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SpApi({}, {}, {})", self.na, self.eu, self.fe)
+        write!(
+            f,
+            "SpApi({}, {}, {})",
+            self.na.url, self.eu.url, self.fe.url
+        )
     }
 }
 
