@@ -50,28 +50,22 @@ pub(crate) async fn serve(
         fault: None,
     });
     let fault = operation.and_then(|operation| world.faults.strike(operation, visit.seller));
+    let unanswered = Ending {
+        fault,
+        ..Ending::default()
+    };
     let (response, ending) = match fault {
         Some(Kind::Timeout) => {
-            world.journal.ended(
-                sequence,
-                Ending {
-                    fault,
-                    ..Ending::default()
-                },
-            );
+            visit.use_plan();
+            world.journal.ended(sequence, unanswered);
             shared.closing().await;
             peer.reset();
             return Response::new(Body::empty());
         }
         Some(Kind::Reset) => {
+            visit.use_plan();
             peer.reset();
-            (
-                Response::new(Body::empty()),
-                Ending {
-                    fault,
-                    ..Ending::default()
-                },
-            )
+            (Response::new(Body::empty()), unanswered)
         }
         _ => visit.answer(fault),
     };
@@ -167,6 +161,7 @@ impl<'a> Visit<'a> {
             return Refusal::missing_token().into();
         };
         if let Some(answer) = fault.and_then(|kind| self.struck_by(kind, &OPERATIONS[operation])) {
+            self.use_plan();
             return answer.into();
         }
         let user_agent = self.head.headers.get(header::USER_AGENT);
@@ -247,6 +242,18 @@ impl<'a> Visit<'a> {
             answer: Refusal::quota_exceeded().into(),
             over_plan: true,
         })
+    }
+
+    /// A request that fails has used the plan all the same.
+    fn use_plan(&self) {
+        let limiter = self
+            .operation
+            .and_then(|operation| self.world.limiter(operation));
+        if let (Some(limiter), Some(application), Some(seller)) =
+            (limiter, self.application, self.seller)
+        {
+            limiter.admits(application, seller);
+        }
     }
 
     /// `x-amzn-RequestId` always; the rate only where Amazon still sends it: 20x, 400 and 404.

@@ -2,6 +2,7 @@
 
 mod document_v0;
 mod document_v2026;
+mod shape_v2026;
 mod sweep;
 pub(crate) mod v0;
 pub(crate) mod v2026;

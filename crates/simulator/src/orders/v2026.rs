@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    document_v2026::{Document, Included, status},
+    document_v2026::{Included, status},
+    shape_v2026::Document,
     sweep::{Filters, Found, Key, Names, Sweep, marketplaces},
 };
 use crate::{

@@ -112,3 +112,16 @@ async fn plans_can_be_switched_off() {
         assert_eq!(rig.get(&token, SEARCH.0, SEARCH.1).await.status, 200);
     }
 }
+
+#[tokio::test]
+async fn a_request_that_fails_has_used_the_plan_all_the_same() {
+    let rig = enforcing(1.0).await;
+    let token = rig.access_token().await;
+    rig.fault(json!({"kind": "500", "operation": "searchOrders", "count": 12}))
+        .await;
+    let mut statuses = Vec::new();
+    for _ in 0..21 {
+        statuses.push(rig.get(&token, SEARCH.0, SEARCH.1).await.status.as_u16());
+    }
+    assert_eq!(statuses, [[500; 12].as_slice(), &[200; 8], &[429]].concat());
+}
