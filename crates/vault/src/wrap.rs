@@ -130,3 +130,66 @@ pub(crate) fn public_from(bytes: &[u8; 32]) -> Option<PublicKey> {
 pub(crate) fn private_from(bytes: &[u8; 32]) -> Option<PrivateKey> {
     PrivateKey::from_bytes(bytes).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Frozen: what was wrapped once must unwrap. The file was computed by `tests/wrap_v1.py`.
+    #[test]
+    fn the_frozen_wrapped_keys_unwrap_for_their_own_binding_only() {
+        let vectors: Value =
+            serde_json::from_str(include_str!("../tests/vectors/wrap_v1.json")).unwrap();
+        let vectors = vectors["vectors"].as_array().unwrap();
+        assert_eq!(vectors.len(), 4);
+        for vector in vectors {
+            let fields = &vector["binding"];
+            let text = |field: &str| fields[field].as_str().unwrap();
+            let binding = || Binding {
+                environment: text("environment"),
+                purpose: text("purpose").to_owned().leak(),
+                tenant: text("tenant").parse().unwrap(),
+                owner: text("owner"),
+                dek_id: fields["dek_id"].as_i64().unwrap(),
+                kek_id: text("kek_id"),
+                kek_version: i32::try_from(fields["kek_version"].as_i64().unwrap()).unwrap(),
+            };
+            let private = PrivateKey::from_bytes(&bytes(vector, "private")).unwrap();
+            let wrapped = bytes(vector, "wrapped");
+            let dek = unwrap(&private, &binding(), &wrapped).unwrap();
+            assert_eq!(dek.as_slice(), bytes(vector, "dek"));
+            for other in others(binding) {
+                let failure = unwrap(&private, &other, &wrapped).unwrap_err();
+                assert_eq!(failure, OpenFailure::Tag);
+            }
+        }
+    }
+
+    /// The binding with each of its fields changed.
+    fn others<'a>(binding: impl Fn() -> Binding<'a>) -> [Binding<'a>; 7] {
+        let changed = |change: fn(&mut Binding<'a>)| {
+            let mut other = binding();
+            change(&mut other);
+            other
+        };
+        [
+            changed(|other| other.environment = "staging"),
+            changed(|other| other.purpose = "other"),
+            changed(|other| other.tenant = TenantId::new(uuid::Uuid::nil())),
+            changed(|other| other.owner = "other"),
+            changed(|other| other.dek_id ^= 1),
+            changed(|other| other.kek_id = "other"),
+            changed(|other| other.kek_version += 1),
+        ]
+    }
+
+    fn bytes(vector: &Value, field: &str) -> Vec<u8> {
+        let hex = vector[field].as_str().unwrap();
+        (0..hex.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+            .collect()
+    }
+}

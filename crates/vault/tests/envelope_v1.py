@@ -2,6 +2,8 @@
 
     envelope_v1.py open VECTORS      opens every vector and checks that a changed one does not open
     envelope_v1.py generate          prints the vectors (they are frozen: a new version gets a new file)
+
+`wrap_v1.py` does the same for wrapped data keys.
 """
 
 import hashlib

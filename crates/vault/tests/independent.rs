@@ -1,29 +1,42 @@
 //! The frozen vectors, opened by an implementation that shares no code with this one.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a failure of a test is the point; a skip is told"
+)]
+
 use std::{path::Path, process::Command};
 
-#[test]
-fn python_opens_the_frozen_vectors() {
+/// Runs `tests/<script>.py open tests/vectors/<script>.json`, if Python has `module`.
+fn opens_with_python(script: &str, module: &str) {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let importable = Command::new("python3")
-        .args(["-c", "import cryptography"])
+        .args(["-c", &format!("import {module}")])
         .output()
         .is_ok_and(|output| output.status.success());
     if !importable {
-        eprintln!("SKIPPED: python3 with `cryptography` is not installed");
+        eprintln!("SKIPPED: python3 with `{module}` is not installed");
         return;
     }
     let output = Command::new("python3")
         .arg("-B")
-        .arg(tests.join("envelope_v1.py"))
+        .arg(tests.join(format!("{script}.py")))
         .arg("open")
-        .arg(tests.join("vectors/envelope_v1.json"))
+        .arg(tests.join(format!("vectors/{script}.json")))
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
     assert!(output.stdout.starts_with(b"opened "));
+}
+
+#[test]
+fn python_opens_the_frozen_ciphertexts() {
+    opens_with_python("envelope_v1", "cryptography.hazmat.primitives.ciphers.aead");
+}
+
+#[test]
+fn python_unwraps_the_frozen_keys() {
+    opens_with_python("wrap_v1", "cryptography.hazmat.primitives.hpke");
 }
