@@ -41,18 +41,21 @@ if stored then
 end
 tolerance = math.max(0, tolerance - cut * interval)
 tat = tat or established + tolerance + interval
--- Further ahead than anything granted: the clock went back. Without the clamp the bucket would stay shut as long.
-if tat > now + tolerance + interval + horizon_us then
-  tat = now + tolerance
-end
+-- Further ahead than anything granted: the clock went back. Without the clamp the bucket would stay shut for as long.
+-- With it, the bucket counts as empty after the last slot that may have been reserved by the old time.
+local furthest = now + tolerance + interval + horizon_us
+local clamped = tat > furthest
+tat = math.min(tat, furthest)
 local wait = math.max(0, tat - tolerance - now)
-if wait > horizon_us then
-  return { 'WAIT', wait }
+local granted = wait <= horizon_us
+if granted then
+  tat = math.max(now, tat) + interval
 end
-tat = math.max(now, tat) + interval
-local keep_ms = math.ceil((tat - now) / 1000) + 1
-if cut > 0 then
-  keep_ms = math.max(keep_ms, 86400000)
+if granted or clamped then
+  local keep_ms = math.ceil((tat - now) / 1000) + 1
+  if cut > 0 then
+    keep_ms = math.max(keep_ms, 86400000)
+  end
+  call('SET', bucket, whole(tat) .. ' ' .. whole(cut) .. ' ' .. cut_at, 'PX', whole(keep_ms))
 end
-call('SET', bucket, whole(tat) .. ' ' .. whole(cut) .. ' ' .. cut_at, 'PX', whole(keep_ms))
-return { 'GRANTED', wait }
+return { granted and 'GRANTED' or 'WAIT', wait }

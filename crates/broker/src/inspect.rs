@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     body,
     broker::Broker,
-    reply::{bytes, unexpected},
+    reply::{HashPage, bytes, unexpected},
     script,
     trials::{Incident, Trials},
 };
@@ -192,8 +192,7 @@ impl Broker {
         loop {
             let mut command = redis::cmd("HSCAN");
             command.arg(&key).arg(cursor).arg("COUNT").arg(PAGE);
-            let (next, page): (u64, Vec<(Vec<u8>, Vec<u8>)>) =
-                command.query_async(&mut self.redis.clone()).await?;
+            let (next, page): HashPage = command.query_async(&mut self.redis.clone()).await?;
             for (id, stored) in page {
                 if let Ok(uuid) = Uuid::from_slice(&id)
                     && filter.matches(JobId::new(uuid), &stored)

@@ -15,16 +15,22 @@ use crate::boot_clock::BootInstant;
 pub struct Permit {
     operation: &'static Operation,
     deadline: BootInstant,
+    waited: Duration,
 }
 
 impl Permit {
     /// How long after it was asked for a permit may be spent (D). A fence that is older than this lets nothing through.
     pub const LIFETIME: Duration = Duration::from_millis(500);
 
-    pub(crate) const fn new(operation: &'static Operation, asked_at: BootInstant) -> Self {
+    pub(crate) const fn new(
+        operation: &'static Operation,
+        asked_at: BootInstant,
+        waited: Duration,
+    ) -> Self {
         Self {
             operation,
             deadline: asked_at.after(Self::LIFETIME),
+            waited,
         }
     }
 
@@ -32,6 +38,12 @@ impl Permit {
     #[must_use]
     pub const fn operation(&self) -> &'static Operation {
         self.operation
+    }
+
+    /// How long its slot was ahead when it was asked for.
+    #[must_use]
+    pub const fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// Until when it may be spent.
@@ -121,10 +133,15 @@ mod tests {
 
     #[test]
     fn a_permit_is_good_until_its_deadline_and_not_after() {
-        assert!(Permit::new(&GET_ORDER, BootInstant::now()).spend().is_ok());
+        assert!(
+            Permit::new(&GET_ORDER, BootInstant::now(), Duration::ZERO)
+                .spend()
+                .is_ok()
+        );
         let stale = Permit {
             operation: &GET_ORDER,
             deadline: BootInstant::LONG_AGO,
+            waited: Duration::ZERO,
         };
         assert!(stale.spend().is_err());
     }

@@ -84,10 +84,11 @@ impl Permits {
         }
         match self.ask(lease, subject, operation).await? {
             Answer::Slot(wait) => {
-                if !wait.is_zero() {
+                if !wait.is_zero() && !self.broker.options.clock.stands_still() {
                     tokio::time::sleep(wait).await;
                 }
-                Ok(PermitAnswer::Granted(Permit::new(operation, asked_at)))
+                let permit = Permit::new(operation, asked_at, wait);
+                Ok(PermitAnswer::Granted(permit))
             }
             Answer::Wait(wait) => {
                 self.remember(bucket, wait);
@@ -169,7 +170,7 @@ impl Permits {
 
     fn remember(&self, bucket: Bucket, wait: Duration) {
         // A test that moves Redis's time does not move this host's.
-        if self.broker.options.clock.is_injected() {
+        if self.broker.options.clock.stands_still() {
             return;
         }
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);

@@ -34,3 +34,6 @@ pub(crate) fn number(value: &Value) -> Option<u64> {
 pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX >> 12)
 }
+
+/// A page of `HSCAN`: the next cursor, and fields with their values.
+pub(crate) type HashPage = (u64, Vec<(Vec<u8>, Vec<u8>)>);

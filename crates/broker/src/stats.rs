@@ -11,6 +11,7 @@ use crate::{
     broker::Broker,
     inspect::{InspectError, PAGE},
     keys::ShardKey,
+    reply::HashPage,
 };
 
 /// How much there is in a class.
@@ -144,8 +145,7 @@ impl Broker {
                 .arg(cursor)
                 .arg("COUNT")
                 .arg(PAGE);
-            let (next, page): (u64, Vec<(Vec<u8>, Vec<u8>)>) =
-                command.query_async(&mut self.redis.clone()).await?;
+            let (next, page): HashPage = command.query_async(&mut self.redis.clone()).await?;
             self.add_lengths(shard, &page, &mut lanes).await?;
             if next == 0 {
                 return Ok(lanes);
