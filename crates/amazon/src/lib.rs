@@ -35,6 +35,7 @@
 //! | [`call`] | what is known about an answered call |
 
 pub mod call;
+mod configuration;
 mod document;
 pub mod error;
 pub mod lwa;

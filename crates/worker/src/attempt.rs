@@ -1,7 +1,9 @@
 //! One attempt on its way through apalis: the handler's service inside, the acknowledgement around it.
 
 use std::{
+    any::Any,
     future::Future,
+    panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -10,27 +12,29 @@ use std::{
 
 use apalis_core::{error::BoxDynError, task::Task};
 use bulkhead_broker::{Acknowledgement, Lease, Outcome as LeaseOutcome};
-use bulkhead_service::trace;
-use tokio::sync::mpsc::UnboundedSender;
+use bulkhead_service::{redaction::redact, trace};
+use futures_util::FutureExt;
+use tokio::sync::{OwnedSemaphorePermit, mpsc::UnboundedSender};
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service};
-use tracing::{Instrument, Span, info, info_span, warn};
+use tracing::{Instrument, Span, error, info, info_span, warn};
 
 use crate::{
     handler::{Handler, JobContext},
     options::WorkerOptions,
     outcome::Outcome,
-    running::Running,
+    running::{Running, Stops},
 };
 
 /// What the backend hands to the handler's service.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) context: JobContext,
-    /// Cancelled when the lease is lost or the job is cancelled.
-    pub(crate) stop: CancellationToken,
+    pub(crate) stops: Stops,
     /// Cancelled when the drain has lasted too long: the job is given back as it is.
     pub(crate) overdue: CancellationToken,
+    /// Room for one more job once it is dropped.
+    pub(crate) slot: OwnedSemaphorePermit,
 }
 
 /// What the service answers; `None` when the lease was lost: then there is nothing to acknowledge.
@@ -77,32 +81,68 @@ async fn attempt<H: Handler>(
 ) -> Answer {
     let Delivery {
         context,
-        stop,
+        stops,
         overdue,
+        slot: _slot,
     } = delivery;
     let started = Instant::now();
     // A lost lease wins over a result that is ready at the same moment: another worker may have the job.
-    let outcome = tokio::select! {
+    tokio::select! {
         biased;
-        () = stop.cancelled() => {
-            warn!("stopped: the lease was lost or the job was cancelled");
-            count(&context, "stopped", started);
-            return None;
+        () = stops.lost.cancelled() => {
+            warn!("stopped: the lease was lost");
+            count(&context, "lost", started);
+            None
+        }
+        () = stops.cancelled.cancelled() => {
+            warn!("stopped: the job was cancelled");
+            count(&context, "cancelled", started);
+            Some(LeaseOutcome::Release)
         }
         () = overdue.cancelled() => {
             warn!("stopped: the drain lasted too long; the job is given back");
             count(&context, "released", started);
-            return Some(LeaseOutcome::Release);
+            Some(LeaseOutcome::Release)
         }
-        outcome = handler.handle(context.clone()) => outcome,
-    };
-    let outcome = settle(outcome, &context, &options);
-    log(&outcome, started);
-    count(&context, outcome.as_str(), started);
-    if let Outcome::DeadLetter { reason } = &outcome {
-        handler.give_up(&context, reason).await;
+        outcome = conclude(&*handler, &context, &options) => {
+            log(&outcome, started);
+            count(&context, outcome.as_str(), started);
+            Some(lease_outcome(outcome, &context, &options))
+        }
     }
-    Some(lease_outcome(outcome, &context, &options))
+}
+
+/// Runs the handler, and tells it when the job will not run again.
+async fn conclude<H: Handler>(
+    handler: &H,
+    context: &JobContext,
+    options: &WorkerOptions,
+) -> Outcome {
+    let outcome = unwinding(async { handler.handle(context.clone()).await })
+        .await
+        .unwrap_or_else(|error| Outcome::Retry { after: None, error });
+    let outcome = settle(outcome, context, options);
+    if let Outcome::DeadLetter { reason } = &outcome
+        && let Err(error) = unwinding(async { handler.give_up(context, reason).await }).await
+    {
+        error!(error, "not told that the job was given up");
+    }
+    outcome
+}
+
+/// A panic is a failure like another.
+async fn unwinding<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let result = AssertUnwindSafe(future).catch_unwind().await;
+    result.map_err(|panic| {
+        metrics::counter!("bulkhead_handler_panics_total").increment(1);
+        format!("the handler panicked: {}", redact(message(&*panic)))
+    })
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
 }
 
 /// Turns the last failure that is allowed into a dead letter.
@@ -163,7 +203,7 @@ fn log(outcome: &Outcome, started: Instant) {
             tracing::debug!(elapsed_ms, wait_ms, reason, "snoozed job");
         }
         Outcome::Retry { error, .. } => warn!(elapsed_ms, error, "attempt failed, will retry"),
-        Outcome::DeadLetter { reason } => tracing::error!(elapsed_ms, reason, "gave up on job"),
+        Outcome::DeadLetter { reason } => error!(elapsed_ms, reason, "gave up on job"),
     }
 }
 
@@ -183,7 +223,6 @@ fn elapsed_ms(started: Instant) -> u64 {
 pub(crate) struct AcknowledgeLayer {
     pub(crate) acknowledge: UnboundedSender<Acknowledgement>,
     pub(crate) running: Arc<Running>,
-    pub(crate) options: Arc<WorkerOptions>,
 }
 
 impl<S> Layer<S> for AcknowledgeLayer {
@@ -223,39 +262,36 @@ where
         let layer = self.layer.clone();
         let run = self.inner.call(task);
         Box::pin(async move {
-            let answer = run
-                .await
-                .unwrap_or_else(|error| layer.panicked(&context, &error.into()));
-            layer.send(&context.lease, answer);
+            // The handler's service does not fail; if apalis does, the lease expires.
+            let answer = run.await.unwrap_or_else(|error| {
+                let error: BoxDynError = error.into();
+                error!(job.id = %context.job.id, error = %error, "the attempt was lost");
+                None
+            });
+            layer.answer(context.lease, answer);
             Ok(())
         })
     }
 }
 
 impl AcknowledgeLayer {
-    /// Derived from the result and the attempt: apalis' own status stays `Running` after a panic.
-    fn panicked(&self, context: &JobContext, error: &BoxDynError) -> Answer {
-        let outcome = Outcome::Retry {
-            after: None,
-            error: format!("the handler panicked: {error}"),
-        };
-        tracing::error!(job.id = %context.job.id, error = %error, "handler panicked");
-        count(context, "panic", Instant::now());
-        let outcome = settle(outcome, context, &self.options);
-        Some(lease_outcome(outcome, context, &self.options))
+    fn answer(&self, lease: Lease, answer: Answer) {
+        match answer {
+            Some(outcome) => self.send(lease, outcome),
+            None => self.running.remove(&lease),
+        }
     }
 
-    fn send(&self, lease: &Lease, answer: Answer) {
-        let Some(outcome) = answer else {
-            self.running.remove(lease);
-            return;
-        };
-        let acknowledgement = Acknowledgement {
-            lease: lease.clone(),
-            outcome,
-        };
+    /// Gives back a job that was not started.
+    pub(crate) fn release(&self, lease: Lease) {
+        self.send(lease, LeaseOutcome::Release);
+    }
+
+    fn send(&self, lease: Lease, outcome: LeaseOutcome) {
+        let job_id = lease.job_id();
+        let acknowledgement = Acknowledgement { lease, outcome };
         if self.acknowledge.send(acknowledgement).is_err() {
-            warn!(job.id = %lease.job_id(), "not acknowledged: the worker has ended; the job runs again");
+            warn!(job.id = %job_id, "not acknowledged: the worker has ended; the job runs again");
         }
     }
 }

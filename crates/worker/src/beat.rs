@@ -8,14 +8,15 @@ use std::{
     time::Duration,
 };
 
-use bulkhead_broker::{BootInstant, Broker, BrokerOptions, Lease, Renewed};
+use bulkhead_broker::{
+    BootInstant, Broker, BrokerOptions, Lease, ReapError, Reaped, RenewError, Renewed,
+};
 use bulkhead_domain::Class;
-use bulkhead_service::Outage;
-use tokio::runtime;
-use tokio_util::sync::CancellationToken;
+use tokio::{runtime, time::sleep};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{error, info, warn};
 
-use crate::running::Running;
+use crate::{contact::Contact, running::Running};
 
 /// A lease is renewed this many times before it would expire.
 const BEATS_PER_LEASE: u32 = 4;
@@ -23,121 +24,134 @@ const BEATS_PER_LEASE: u32 = 4;
 /// How many expired leases one beat takes from one shard; the rest waits for the next beat.
 const REAP: usize = 64;
 
-/// Between two tries to connect.
-const RECONNECT: Duration = Duration::from_millis(250);
-
-/// Starts the thread; it ends when `end` is cancelled.
-pub(crate) fn start(
-    options: BrokerOptions,
-    class: Class,
-    running: Arc<Running>,
-    end: CancellationToken,
-) -> io::Result<JoinHandle<()>> {
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    Builder::new().name("beat".to_owned()).spawn(move || {
-        let beat = async {
-            tokio::select! {
-                () = end.cancelled() => {}
-                () = beat(options, class, running) => {}
-            }
-        };
-        runtime.block_on(beat);
-    })
+pub(crate) struct Beat {
+    /// Of a connection that is made on the beat's own runtime.
+    pub(crate) options: BrokerOptions,
+    pub(crate) class: Class,
+    pub(crate) running: Arc<Running>,
+    pub(crate) contact: Contact,
+    pub(crate) end: CancellationToken,
+    /// Dropped with the thread, however it ends: a worker that cannot renew must not go on.
+    pub(crate) ended: DropGuard,
 }
 
-async fn beat(options: BrokerOptions, class: Class, running: Arc<Running>) {
-    let period = options.visibility_timeout / BEATS_PER_LEASE;
-    let outage = Outage::new("Redis (renewing)");
-    let broker = connect(&options, class, &running, &outage).await;
-    loop {
-        let expired_soon = BootInstant::now().after(period);
-        let healthy = renew(&broker, &running, &outage).await && reap(&broker, &outage).await;
-        if healthy {
-            outage.up();
+impl Beat {
+    /// Starts the thread; it ends when `end` is cancelled.
+    pub(crate) fn start(self) -> io::Result<JoinHandle<()>> {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        Builder::new()
+            .name("beat".to_owned())
+            .spawn(move || runtime.block_on(self.run()))
+    }
+
+    async fn run(self) {
+        let Self {
+            options,
+            class,
+            running,
+            contact,
+            end,
+            ended: _ended,
+        } = self;
+        let period = options.visibility_timeout / BEATS_PER_LEASE;
+        tokio::select! {
+            () = end.cancelled() => {}
+            () = renew_and_reap(&options, class, &running, contact, period) => {}
+            // Beside it, not after it: a call to a Redis that hangs outlasts a lease.
+            () = expire(&running, period) => {}
         }
-        let stopped = running.stop_expired();
-        if stopped > 0 {
-            warn!(
-                count = stopped,
-                "stopped handlers whose leases could not be renewed in time"
-            );
-        }
-        // Away: look more often, so that the leases are renewed as soon as Redis is back.
-        let wait = if healthy {
-            expired_soon.remaining()
-        } else {
-            RECONNECT
-        };
-        tokio::time::sleep(wait).await;
     }
 }
 
-async fn connect(
+async fn renew_and_reap(
     options: &BrokerOptions,
     class: Class,
     running: &Running,
-    outage: &Outage,
-) -> Broker {
+    mut contact: Contact,
+    period: Duration,
+) {
+    let broker = connect(options, class, &mut contact).await;
+    loop {
+        let next = BootInstant::now().after(period);
+        let wait = match beat(&broker, running).await {
+            Ok(()) => {
+                contact.answered();
+                next.remaining()
+            }
+            Err(away) => contact.failed(&away),
+        };
+        sleep(wait).await;
+    }
+}
+
+/// Stops the handlers whose leases were not renewed in time, at that time.
+async fn expire(running: &Running, period: Duration) {
+    loop {
+        let count = running.stop_expired();
+        if count > 0 {
+            warn!(count, "stopped jobs whose leases could not be renewed");
+        }
+        let next = running.first_expires_in().unwrap_or(period);
+        sleep(next.min(period)).await;
+    }
+}
+
+async fn connect(options: &BrokerOptions, class: Class, contact: &mut Contact) -> Broker {
     loop {
         match Broker::connect(options, class).await {
             Ok(broker) => return broker,
-            Err(error) => outage.down(&error),
+            Err(error) => sleep(contact.failed(&error)).await,
         }
-        running.stop_expired();
-        tokio::time::sleep(RECONNECT).await;
     }
 }
 
-async fn renew(broker: &Broker, running: &Running, outage: &Outage) -> bool {
+/// Redis did not answer; the beat is repeated.
+#[derive(Debug, thiserror::Error)]
+enum Away {
+    #[error(transparent)]
+    Renew(#[from] RenewError),
+    #[error(transparent)]
+    Reap(#[from] ReapError),
+}
+
+async fn beat(broker: &Broker, running: &Running) -> Result<(), Away> {
     for (shard, leases) in running.by_shard() {
         let asked_at = BootInstant::now();
-        match broker.renew(shard, &leases).await {
-            Ok(answers) => note(broker, running, &leases, &answers, asked_at),
-            Err(error) => {
-                outage.down(&error);
-                return false;
-            }
-        }
+        let answers = broker.renew(shard, &leases).await?;
+        note(running, &leases, &answers, |lease| {
+            running.renewed(lease, asked_at, broker.visibility_timeout());
+        });
     }
     metrics::gauge!("bulkhead_leases_held").set(u32::try_from(running.len()).unwrap_or(u32::MAX));
-    true
+    for shard in 0..broker.shards() {
+        report(shard, &broker.reap(shard, REAP).await?);
+    }
+    Ok(())
 }
 
-fn note(
-    broker: &Broker,
-    running: &Running,
-    leases: &[Lease],
-    answers: &[Renewed],
-    asked_at: BootInstant,
-) {
+fn note(running: &Running, leases: &[Lease], answers: &[Renewed], extended: impl Fn(&Lease)) {
     for (lease, answer) in leases.iter().zip(answers) {
         match answer {
-            Renewed::Extended => running.renewed(lease, asked_at, broker.visibility_timeout()),
-            Renewed::Lost | Renewed::Cancelled => running.stop(lease),
+            Renewed::Extended => extended(lease),
+            Renewed::Lost => running.lose(lease),
+            Renewed::Cancelled => {
+                extended(lease);
+                running.cancel(lease);
+            }
         }
     }
 }
 
-async fn reap(broker: &Broker, outage: &Outage) -> bool {
-    for shard in 0..broker.shards() {
-        let reaped = match broker.reap(shard, REAP).await {
-            Ok(reaped) => reaped,
-            Err(error) => {
-                outage.down(&error);
-                return false;
-            }
-        };
-        if !reaped.requeued.is_empty() {
-            let count = reaped.requeued.len();
-            metrics::counter!("bulkhead_jobs_reaped_total").increment(count as u64);
-            info!(count, shard, "took back jobs whose worker stopped renewing");
-        }
-        for dead in &reaped.quarantined {
-            metrics::counter!("bulkhead_jobs_quarantined_total").increment(1);
-            error!(dead_letter = ?dead, "quarantined a job that killed its workers");
-        }
+fn report(shard: u16, reaped: &Reaped) {
+    if !reaped.requeued.is_empty() {
+        let count = reaped.requeued.len();
+        metrics::counter!("bulkhead_jobs_reaped_total").increment(count as u64);
+        info!(count, shard, "took back jobs whose worker stopped renewing");
     }
-    true
+    for dead in &reaped.quarantined {
+        metrics::counter!("bulkhead_jobs_quarantined_total").increment(1);
+        error!(job.id = %dead.job_id, dead_letter = ?dead, "quarantined a job that killed its workers");
+    }
 }

@@ -1,175 +1,233 @@
-//! Fetches what the handlers have room for, shard after shard, and sleeps on the wake-up when there is nothing.
+//! Fetches what the handlers have room for: from the shard that has been due the longest, and nothing while none is.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use bulkhead_broker::{
-    Acknowledgement, BootInstant, Broker, FetchRequest, Leased, Outcome as LeaseOutcome,
+    BootInstant, Broker, FetchError, FetchRequest, Leased, RenewError, Renewed, WakeMark, Wakes,
 };
-use bulkhead_service::Outage;
-use tokio::sync::mpsc::{Sender, UnboundedSender};
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use tokio::{
+    sync::{Semaphore, mpsc::UnboundedSender},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use crate::{attempt::Delivery, handler::JobContext, options::WorkerOptions, running::Running};
+use crate::{
+    attempt::{AcknowledgeLayer, Delivery},
+    contact::Contact,
+    handler::JobContext,
+    options::WorkerOptions,
+    running::Running,
+};
 
 /// Jobs in one fetch, at most.
-pub(crate) const BATCH: usize = 64;
+const BATCH: usize = 64;
 
-/// The longest sleep without a wake-up: bounds the harm of a lost one.
+/// The longest time that a shard is not looked at: bounds the harm of a lost wake-up.
 const LONGEST_SLEEP: Duration = Duration::from_secs(2);
 
-/// Between two tries while Redis is away.
-const PAUSE: Duration = Duration::from_millis(250);
-
+/// The only one that fetches, and the only one that takes slots.
 pub(crate) struct Fetcher {
     pub(crate) broker: Broker,
+    pub(crate) contact: Contact,
     pub(crate) options: Arc<WorkerOptions>,
     pub(crate) running: Arc<Running>,
-    pub(crate) deliveries: Sender<Delivery>,
-    pub(crate) acknowledge: UnboundedSender<Acknowledgement>,
+    /// One for each job that may run; a delivery holds one until its handler has ended.
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) deliveries: UnboundedSender<Delivery>,
+    pub(crate) acknowledge: AcknowledgeLayer,
     pub(crate) drain: CancellationToken,
     pub(crate) overdue: CancellationToken,
 }
 
 impl Fetcher {
     /// Runs until the drain begins; then the channel closes.
-    pub(crate) async fn run(self) {
-        let drain = self.drain.clone();
-        let wakes = self.broker.wakes();
-        let mut rounds = Rounds {
-            sequences: vec![0; usize::from(self.broker.shards())],
-            next: 0,
-            outage: Outage::new("Redis (fetching)"),
-        };
-        while !drain.is_cancelled() {
-            let mark = wakes.mark();
-            // Not cancelled in the middle of a fetch: what it brings must be given back.
-            let round = self.round(&mut rounds).await;
-            let sleep = match round {
-                Round::Full => continue,
-                Round::Drained => return,
-                Round::Empty(wake) => wake.min(LONGEST_SLEEP),
-                Round::Away => {
-                    pause(&drain, PAUSE).await;
-                    continue;
+    pub(crate) async fn run(mut self) {
+        let mut shards = Shards::new(&self.broker);
+        while let Some(room) = self.room().await {
+            if self.before_drain(shards.wait()).await.is_none() {
+                return;
+            }
+            let Some(shard) = shards.due() else { continue };
+            // Not dropped when the drain begins: what it brings must be given back.
+            match self.visit(shard, room).await {
+                Ok(()) => self.contact.answered(),
+                Err(away) => {
+                    let pause = tokio::time::sleep(self.contact.failed(&away));
+                    let _ = self.before_drain(pause).await;
                 }
-            };
-            tokio::select! {
-                () = drain.cancelled() => {}
-                _ = wakes.wait(&mark, sleep) => {}
             }
         }
     }
 
-    /// Visits every shard once, beginning where the last round left off.
-    async fn round(&self, rounds: &mut Rounds) -> Round {
-        let shards = self.broker.shards();
-        let mut wake = LONGEST_SLEEP;
-        let mut found = false;
-        for _ in 0..shards {
-            let Some(room) = self.room().await else {
-                return Round::Drained;
-            };
-            let shard = rounds.next;
-            let sequence = rounds.sequences[usize::from(shard)];
-            let asked_at = BootInstant::now();
-            let request = FetchRequest {
-                worker: &self.options.id,
-                shard,
-                sequence,
-                max: room.min(BATCH),
-            };
-            let fetched = match self.broker.fetch(&request).await {
-                Ok(fetched) => fetched,
-                Err(error) => {
-                    rounds.outage.down(&error);
-                    return Round::Away;
-                }
-            };
-            rounds.outage.up();
-            rounds.sequences[usize::from(shard)] += 1;
-            rounds.next = (shard + 1) % shards;
-            wake = wake.min(fetched.next_wake.unwrap_or(LONGEST_SLEEP));
-            for id in &fetched.undecodable {
-                error!(job.id = %id, "a job that cannot be read is now a dead letter");
-            }
-            found |= !fetched.leased.is_empty();
+    /// How many jobs there is room for, once there is any; `None` when the drain began.
+    async fn room(&self) -> Option<usize> {
+        let slot = self.before_drain(self.slots.acquire()).await?.ok()?;
+        drop(slot);
+        Some(self.slots.available_permits().clamp(1, BATCH))
+    }
+
+    async fn before_drain<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        self.drain.run_until_cancelled(future).await
+    }
+
+    async fn visit(&self, shard: &mut Shard, max: usize) -> Result<(), Away> {
+        let repeated = std::mem::replace(&mut shard.unanswered, true);
+        let asked_at = BootInstant::now();
+        let request = FetchRequest {
+            worker: &self.options.id,
+            shard: shard.number,
+            sequence: shard.sequence,
+            max,
+        };
+        let fetched = self.broker.fetch(&request).await;
+        if let Err(FetchError::Stale { .. }) = fetched {
+            shard.sequence = first_sequence();
+        }
+        let fetched = fetched?;
+        for id in &fetched.undecodable {
+            error!(job.id = %id, "a job that cannot be read is now a dead letter");
+        }
+        if repeated {
+            self.deliver_renewed(shard.number, fetched.leased).await?;
+        } else {
             for leased in fetched.leased {
                 self.deliver(leased, asked_at);
             }
         }
-        if found {
-            Round::Full
-        } else {
-            Round::Empty(wake)
+        let wake = fetched.next_wake.unwrap_or(LONGEST_SLEEP);
+        shard.answered(wake.min(LONGEST_SLEEP));
+        Ok(())
+    }
+
+    /// Leases that a lost reply held have been running since: they are renewed first, or given back.
+    async fn deliver_renewed(&self, shard: u16, leased: Vec<Leased>) -> Result<(), Away> {
+        let asked_at = BootInstant::now();
+        let leases: Vec<_> = leased.iter().map(|one| one.lease.clone()).collect();
+        let answers = self.broker.renew(shard, &leases).await?;
+        for (one, answer) in leased.into_iter().zip(answers) {
+            match answer {
+                Renewed::Extended => self.deliver(one, asked_at),
+                Renewed::Lost | Renewed::Cancelled => self.acknowledge.release(one.lease),
+            }
+        }
+        Ok(())
+    }
+
+    fn deliver(&self, leased: Leased, asked_at: BootInstant) {
+        let visibility = self.broker.visibility_timeout();
+        let stops = self.running.add(&leased.lease, asked_at, visibility);
+        let slot = Arc::clone(&self.slots).try_acquire_owned();
+        let (Ok(slot), false) = (slot, self.drain.is_cancelled()) else {
+            self.acknowledge.release(leased.lease);
+            return;
+        };
+        let delivery = Delivery {
+            context: JobContext {
+                job: leased.job,
+                lease: leased.lease,
+                attempt: leased.attempt,
+                drain: self.drain.clone(),
+            },
+            stops,
+            overdue: self.overdue.clone(),
+            slot,
+        };
+        if let Err(refused) = self.deliveries.send(delivery) {
+            self.acknowledge.release(refused.0.context.lease);
+        }
+    }
+}
+
+/// Redis did not answer; the fetch is repeated with the same sequence number.
+#[derive(Debug, thiserror::Error)]
+enum Away {
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    Renew(#[from] RenewError),
+}
+
+/// When to look where.
+struct Shards {
+    wakes: Wakes,
+    /// Up to here the wake-ups are in `shards`.
+    mark: WakeMark,
+    shards: Vec<Shard>,
+}
+
+struct Shard {
+    number: u16,
+    /// Makes a repeated fetch the same fetch.
+    sequence: u64,
+    /// The last fetch may have been carried out without this process knowing what it brought.
+    unanswered: bool,
+    /// When there may be something to fetch.
+    due: Instant,
+}
+
+impl Shards {
+    fn new(broker: &Broker) -> Self {
+        let wakes = broker.wakes();
+        let sequence = first_sequence();
+        let due = Instant::now();
+        let shards = (0..broker.shards()).map(|number| Shard {
+            number,
+            sequence,
+            unanswered: false,
+            due,
+        });
+        Self {
+            mark: wakes.mark(),
+            wakes,
+            shards: shards.collect(),
         }
     }
 
-    /// How many jobs the channel has room for, once it has any; `None` when the drain began.
-    async fn room(&self) -> Option<usize> {
-        tokio::select! {
-            biased;
-            () = self.drain.cancelled() => None,
-            // This is the only sender, so the room that is seen here is there until it is used.
-            slot = self.deliveries.reserve() => {
-                drop(slot.ok()?);
-                Some(self.deliveries.capacity())
+    /// Waits until a shard is due or has woken.
+    async fn wait(&mut self) {
+        let next = self.shards.iter().map(|shard| shard.due).min();
+        let sleep = next.map_or(LONGEST_SLEEP, |due| due.duration_since(Instant::now()));
+        if !sleep.is_zero() {
+            let _woken = self.wakes.wait(&self.mark, sleep).await;
+        }
+        self.note_woken();
+    }
+
+    fn note_woken(&mut self) {
+        // Marked before it is asked who woke: a wake-up in between is seen twice, and none is missed.
+        let mark = self.wakes.mark();
+        let woken = self.wakes.wait(&self.mark, LONGEST_SLEEP).now_or_never();
+        let Some(woken) = woken else { return };
+        self.mark = mark;
+        let now = Instant::now();
+        for number in woken {
+            if let Some(shard) = self.shards.get_mut(usize::from(number)) {
+                shard.due = shard.due.min(now);
             }
         }
     }
 
-    fn deliver(&self, leased: Leased, asked_at: BootInstant) {
-        let Leased {
-            job,
-            lease,
-            attempt,
-            ..
-        } = leased;
-        let visibility = self.broker.visibility_timeout();
-        let stop = self.running.add(&lease, asked_at, visibility);
-        let delivery = Delivery {
-            context: JobContext {
-                job,
-                lease,
-                attempt,
-                drain: self.drain.clone(),
-            },
-            stop,
-            overdue: self.overdue.clone(),
-        };
-        if let Err(refused) = self.deliveries.try_send(delivery) {
-            self.give_back(refused.into_inner());
-        }
-    }
-
-    fn give_back(&self, delivery: Delivery) {
-        let _closed = self.acknowledge.send(Acknowledgement {
-            lease: delivery.context.lease,
-            outcome: LeaseOutcome::Release,
-        });
+    /// The shard that has been due the longest: an idle worker goes straight to the one that woke, a busy one goes
+    /// round.
+    fn due(&mut self) -> Option<&mut Shard> {
+        let now = Instant::now();
+        let first = self.shards.iter_mut().min_by_key(|shard| shard.due)?;
+        (first.due <= now).then_some(first)
     }
 }
 
-/// Where the next fetch goes.
-struct Rounds {
-    /// Per shard: the number that makes a repeated fetch the same fetch.
-    sequences: Vec<u64>,
-    next: u16,
-    outage: Outage,
-}
-
-/// What one visit of every shard came to.
-enum Round {
-    Full,
-    /// Nothing now; the earliest parked or delayed job wakes after this long.
-    Empty(Duration),
-    Away,
-    Drained,
-}
-
-async fn pause(drain: &CancellationToken, time: Duration) {
-    tokio::select! {
-        () = drain.cancelled() => {}
-        () = tokio::time::sleep(time) => {}
+impl Shard {
+    fn answered(&mut self, wake: Duration) {
+        self.sequence += 1;
+        self.unanswered = false;
+        self.due = Instant::now() + wake;
     }
+}
+
+/// Greater than what an earlier process of the same name used.
+fn first_sequence() -> u64 {
+    u64::try_from(Timestamp::now().as_microsecond()).unwrap_or(0)
 }

@@ -1,20 +1,29 @@
 //! A worker process from its first fetch to its last acknowledgement.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, thread, time::Duration};
 
 use apalis::layers::WorkerBuilderExt;
-use apalis_core::worker::{builder::WorkerBuilder, context::WorkerContext};
+use apalis_core::{
+    error::WorkerError,
+    worker::{builder::WorkerBuilder, context::WorkerContext},
+};
 use bulkhead_broker::{Broker, BrokerOptions};
-use tokio::sync::mpsc;
+use bulkhead_service::Outage;
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    acker,
+    acker::Acker,
     attempt::{AcknowledgeLayer, HandlerService},
     backend::Lanes,
-    beat,
-    fetcher::{self, Fetcher},
+    beat::Beat,
+    contact::Contact,
+    fetcher::Fetcher,
     handler::Handler,
     options::WorkerOptions,
     running::Running,
@@ -28,16 +37,22 @@ const FLUSH: Duration = Duration::from_secs(3);
 pub enum RunError {
     /// The thread that renews leases could not be started.
     #[error("cannot start the thread that renews leases")]
-    Beat(#[source] std::io::Error),
+    Beat(#[source] io::Error),
+    /// A part of the worker panicked; the others have drained. Start the process again.
+    #[error("the worker's {part} panicked")]
+    Panicked {
+        /// Which.
+        part: &'static str,
+    },
     /// The runtime under the handlers ended with an error.
     #[error("the worker runtime ended")]
-    Runtime(#[source] apalis_core::error::WorkerError),
+    Runtime(#[source] WorkerError),
 }
 
 /// Runs jobs of the broker's class until `drain` is cancelled; then what runs finishes, snoozes or, after the drain
 /// timeout, is given back, and what has not started goes back at once.
 ///
-/// `options` must be those that `broker` was connected with: the beat makes a connection of its own.
+/// `broker_options` must be those that `broker` was connected with: the beat makes a connection of its own.
 ///
 /// # Errors
 /// See [`RunError`]. A Redis that goes away is no error: it is waited for.
@@ -50,95 +65,113 @@ pub async fn run<H: Handler>(
 ) -> Result<(), RunError> {
     let options = Arc::new(options);
     let running = Arc::new(Running::default());
-    let (deliver, deliveries) = mpsc::channel(options.concurrency.clamp(1, fetcher::BATCH));
-    let (acknowledge, gathered) = mpsc::unbounded_channel();
+    let contact = Contact::new(Outage::new("Redis"));
+    // A part that ends, ends the others: none goes on without the rest.
+    let drain = drain.child_token();
+    let overdue = CancellationToken::new();
     let end_beat = CancellationToken::new();
     let abandon = CancellationToken::new();
-    let overdue = CancellationToken::new();
+    let (deliveries, delivered) = mpsc::unbounded_channel();
+    let (acknowledge, gathered) = mpsc::unbounded_channel();
+    let layer = AcknowledgeLayer {
+        acknowledge,
+        running: Arc::clone(&running),
+    };
 
-    let beat = beat::start(
-        broker_options.clone(),
-        broker.class(),
-        Arc::clone(&running),
-        end_beat.clone(),
-    )
-    .map_err(RunError::Beat)?;
-    let acker = tokio::spawn(acker::run(
-        broker.clone(),
-        Arc::clone(&running),
-        gathered,
-        abandon.clone(),
-    ));
+    let beat = Beat {
+        options: broker_options.clone(),
+        class: broker.class(),
+        running: Arc::clone(&running),
+        contact: contact.clone(),
+        end: end_beat.clone(),
+        ended: drain.clone().drop_guard(),
+    };
+    let acker = Acker {
+        broker: broker.clone(),
+        contact: contact.clone(),
+        running: Arc::clone(&running),
+        abandon: abandon.clone(),
+    };
     let fetcher = Fetcher {
         broker,
+        contact,
         options: Arc::clone(&options),
-        running: Arc::clone(&running),
-        deliveries: deliver,
-        acknowledge: acknowledge.clone(),
+        running,
+        slots: Arc::new(Semaphore::new(options.concurrency.max(1))),
+        deliveries,
+        acknowledge: layer.clone(),
         drain: drain.clone(),
         overdue: overdue.clone(),
     };
-    let fetcher = tokio::spawn(fetcher.run());
-
-    let lanes = Lanes {
-        deliveries,
-        layer: AcknowledgeLayer {
-            acknowledge: acknowledge.clone(),
-            running: Arc::clone(&running),
-            options: Arc::clone(&options),
-        },
-        acknowledge,
-    };
+    let beat = beat.start().map_err(RunError::Beat)?;
+    let acker = spawn(acker.run(gathered), &drain);
+    let fetcher = spawn(fetcher.run(), &drain);
+    let watchdog = spawn(watch(drain.clone(), overdue, options.drain_timeout), &drain);
     info!(worker.id = %options.id, concurrency = options.concurrency, "worker started");
-    let ended = work(lanes, handler, &options, &drain, &overdue).await;
 
-    let _fetcher_ended = fetcher.await;
-    if tokio::time::timeout(FLUSH, flush(acker, &abandon))
-        .await
-        .is_err()
-    {
-        abandon.cancel();
-        warn!("the last acknowledgements were not answered; these jobs run again");
-    }
+    let lanes = Lanes::new(delivered, drain, layer);
+    let worked = work(lanes, handler, &options).await;
+    watchdog.abort();
+    let fetched = ended("fetcher", fetcher.await.is_ok());
+    let acknowledged = ended("acker", flush(acker, &abandon).await);
     end_beat.cancel();
-    let _beat_ended = tokio::task::spawn_blocking(move || beat.join()).await;
+    let renewed = ended("beat", join(beat).await);
     info!(worker.id = %options.id, "worker ended");
-    ended
+    worked.and(fetched).and(acknowledged).and(renewed)
 }
 
+/// Runs a part that ends, however it ends, with the drain.
+fn spawn(
+    part: impl Future<Output = ()> + Send + 'static,
+    drain: &CancellationToken,
+) -> JoinHandle<()> {
+    let guard = drain.clone().drop_guard();
+    tokio::spawn(async move {
+        let _guard = guard;
+        part.await;
+    })
+}
+
+/// Ends when the handlers have ended after the drain began.
 async fn work<H: Handler>(
     lanes: Lanes,
     handler: H,
     options: &Arc<WorkerOptions>,
-    drain: &CancellationToken,
-    overdue: &CancellationToken,
 ) -> Result<(), RunError> {
-    let context = WorkerContext::new(options.id.as_str());
-    let worker = WorkerBuilder::new(context)
+    let service = HandlerService::new(Arc::new(handler), Arc::clone(options));
+    let worker = WorkerBuilder::new(WorkerContext::new(options.id.as_str()))
         .backend(lanes)
-        .concurrency(options.concurrency)
-        .catch_panic()
-        .build(HandlerService::new(Arc::new(handler), Arc::clone(options)));
-    let timeout = options.drain_timeout;
-    let drained = drain.clone();
-    let late = overdue.clone();
-    let watchdog = tokio::spawn(async move {
-        drained.cancelled().await;
-        tokio::time::sleep(timeout).await;
-        late.cancel();
-    });
-    let drained = drain.clone();
-    let ended = worker
-        .run_until(async move {
-            drained.cancelled().await;
-            Ok::<(), apalis_core::error::WorkerError>(())
-        })
-        .await;
-    watchdog.abort();
-    ended.map_err(RunError::Runtime)
+        .concurrency(options.concurrency.max(1))
+        .build(service);
+    worker.run().await.map_err(RunError::Runtime)
 }
 
-async fn flush(acker: tokio::task::JoinHandle<()>, abandon: &CancellationToken) {
-    let _ended = acker.await;
+/// Bounds the drain.
+async fn watch(drain: CancellationToken, overdue: CancellationToken, limit: Duration) {
+    drain.cancelled().await;
+    sleep(limit).await;
+    overdue.cancel();
+}
+
+/// Lets the acker finish, for a while; false if it panicked.
+async fn flush(mut acker: JoinHandle<()>, abandon: &CancellationToken) -> bool {
+    if let Ok(ended) = timeout(FLUSH, &mut acker).await {
+        return ended.is_ok();
+    }
+    warn!("the last acknowledgements were not answered in time");
     abandon.cancel();
+    acker.await.is_ok()
+}
+
+async fn join(beat: thread::JoinHandle<()>) -> bool {
+    let joined = tokio::task::spawn_blocking(move || beat.join().is_ok()).await;
+    joined.unwrap_or(false)
+}
+
+fn ended(part: &'static str, well: bool) -> Result<(), RunError> {
+    if well {
+        Ok(())
+    } else {
+        Err(RunError::Panicked { part })
+    }
 }

@@ -1,0 +1,110 @@
+//! Whether Redis answers. Three parts of the process ask it, each over time; together they log one outage once.
+
+use std::{
+    error::Error,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bulkhead_service::Outage;
+
+/// Between two tries while Redis is away.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Redis as one part of the process sees it; its clones are other parts.
+#[derive(Debug)]
+pub(crate) struct Contact {
+    shared: Arc<Shared>,
+    /// In a row.
+    failures: u32,
+}
+
+#[derive(Debug)]
+struct Shared {
+    outage: Outage,
+    /// How many parts wait for it; the outage is over when none does.
+    waiting: Mutex<usize>,
+}
+
+impl Contact {
+    pub(crate) fn new(outage: Outage) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                outage,
+                waiting: Mutex::new(0),
+            }),
+            failures: 0,
+        }
+    }
+
+    /// It answered this part.
+    pub(crate) fn answered(&mut self) {
+        if self.failures > 1 {
+            let mut waiting = self.shared.waiting();
+            *waiting -= 1;
+            if *waiting == 0 {
+                self.shared.outage.up();
+            }
+        }
+        self.failures = 0;
+    }
+
+    /// It did not answer this part; returns how long to wait before the next try.
+    ///
+    /// The first failure is tried again at once and not told: a connection that broke while nobody used it fails once,
+    /// maybe long after the outage that broke it.
+    pub(crate) fn failed(&mut self, error: &(dyn Error + 'static)) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures == 1 {
+            return Duration::ZERO;
+        }
+        let mut waiting = self.shared.waiting();
+        if self.failures == 2 {
+            *waiting += 1;
+        }
+        self.shared.outage.down(error);
+        PAUSE
+    }
+}
+
+impl Clone for Contact {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            failures: 0,
+        }
+    }
+}
+
+impl Shared {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, usize> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn an_outage_lasts_until_every_part_that_noticed_it_has_had_an_answer() {
+        let mut beat = Contact::new(Outage::new("Redis"));
+        let mut fetcher = beat.clone();
+        let error = io::Error::other("connection refused");
+        assert_eq!(beat.failed(&error), Duration::ZERO);
+        assert!(!beat.shared.outage.is_down());
+        assert_eq!(beat.failed(&error), PAUSE);
+        fetcher.failed(&error);
+        fetcher.failed(&error);
+        assert!(beat.shared.outage.is_down());
+        beat.answered();
+        assert!(beat.shared.outage.is_down());
+        fetcher.answered();
+        assert!(!beat.shared.outage.is_down());
+        fetcher.failed(&error);
+        fetcher.answered();
+        assert_eq!(*beat.shared.waiting(), 0);
+    }
+}

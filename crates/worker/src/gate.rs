@@ -1,0 +1,155 @@
+//! The two gates of a job: into its tenant's rows, and out to Amazon. Both ask whether this attempt still may.
+
+use std::time::Duration;
+
+use bulkhead_broker::{Permit, PermitAnswer, PermitSubject, Permits, Stop};
+use bulkhead_domain::Operation;
+use bulkhead_service::Outage;
+use bulkhead_store::{Entered, JobRef, JobTx, Outcome as JobOutcome, Store};
+use tracing::{Instrument, debug_span, warn};
+
+use crate::{end::End, handler::JobContext, outcome::Outcome};
+
+/// How long a job stays away from a store that does not answer, and from a Redis whose fences are being rebuilt.
+const AWAY: Duration = Duration::from_secs(2);
+
+/// How long a job waits whose connection is paused or stopped; releasing it wakes nothing.
+const STOPPED: Duration = Duration::from_secs(30);
+
+/// One process's way to Postgres and to permits, for every job that it runs.
+#[derive(Debug)]
+pub struct Gate {
+    store: Store,
+    permits: Permits,
+    postgres: Outage,
+    redis: Outage,
+}
+
+impl Gate {
+    /// Over open connections.
+    #[must_use]
+    pub fn new(store: Store, permits: Permits) -> Self {
+        Self {
+            store,
+            permits,
+            postgres: Outage::new("Postgres"),
+            redis: Outage::new("Redis (permits)"),
+        }
+    }
+
+    /// Begins a transaction inside the job: fences, connection, obligation and fencing token allow it.
+    ///
+    /// # Errors
+    /// [`End`]: how the attempt ends if they do not.
+    pub async fn enter(&self, context: &JobContext) -> Result<JobTx, End> {
+        let entered = self.store.enter(&job_ref(context)).await?;
+        self.postgres.up();
+        let end = match entered {
+            Entered::Job(transaction) => return Ok(transaction),
+            Entered::AlreadyDone => discard("done already"),
+            Entered::Fenced => discard("a newer lease has entered"),
+            Entered::Cancelled => discard("cancelled"),
+            Entered::Stopped => snooze(STOPPED, "the connection is stopped"),
+        };
+        Err(end.into())
+    }
+
+    /// Asks for the right to make one call of `operation` for the job's connection.
+    ///
+    /// # Errors
+    /// [`End`]: how the attempt ends if it may not be made now.
+    pub async fn permit(
+        &self,
+        context: &JobContext,
+        operation: &'static Operation,
+    ) -> Result<Permit, End> {
+        let subject = subject(context);
+        let span = debug_span!("permit", operation = %operation);
+        let request = self.permits.request(&context.lease, &subject, operation);
+        let answer = request.instrument(span).await?;
+        self.redis.up();
+        let end = match answer {
+            PermitAnswer::Granted(permit) => return Ok(permit),
+            PermitAnswer::WaitUntil(wait) => snooze(wait, "waiting for the usage plan"),
+            PermitAnswer::Stopped(Stop::LeaseLost) => discard("the lease was lost"),
+            PermitAnswer::Stopped(Stop::NoBootNonce) => {
+                snooze(AWAY, "waiting for the fences to be rebuilt")
+            }
+            PermitAnswer::Stopped(_) => snooze(STOPPED, "stopped by a fence"),
+        };
+        Err(end.into())
+    }
+
+    /// Takes the budget of `operation` to be used up: Amazon has answered 429.
+    ///
+    /// # Errors
+    /// [`End::Redis`].
+    pub async fn throttled(
+        &self,
+        context: &JobContext,
+        operation: &'static Operation,
+    ) -> Result<(), End> {
+        warn!(operation = %operation, "Amazon throttled a call that had a permit; its budget is taken to be empty");
+        self.permits
+            .throttled(&context.lease, &subject(context), operation)
+            .await?;
+        Ok(())
+    }
+
+    /// The outcome of an attempt, whichever way it ended.
+    pub fn outcome(&self, ended: Result<Outcome, End>) -> Outcome {
+        match ended {
+            Ok(outcome) | Err(End::With(outcome)) => outcome,
+            Err(End::Postgres(error)) => {
+                self.postgres.down(&error);
+                snooze(AWAY, "waiting for Postgres")
+            }
+            Err(End::Redis(error)) => {
+                self.redis.down(&error);
+                snooze(AWAY, "waiting for Redis")
+            }
+        }
+    }
+
+    /// Tells Postgres that the job was given up.
+    pub async fn give_up(&self, context: &JobContext, reason: &str) {
+        if let Ok(Entered::Job(mut transaction)) = self.store.enter(&job_ref(context)).await
+            && transaction.finish(JobOutcome::Dead(reason)).await.is_ok()
+            && transaction.commit().await.is_ok()
+        {
+            return;
+        }
+        warn!(
+            "Postgres does not know yet that the job was given up; the scheduler's reconciliation will tell it"
+        );
+    }
+}
+
+const fn snooze(wait: Duration, reason: &'static str) -> Outcome {
+    Outcome::Snooze { wait, reason }
+}
+
+const fn discard(reason: &'static str) -> Outcome {
+    Outcome::Discard { reason }
+}
+
+fn job_ref(context: &JobContext) -> JobRef {
+    let job = &context.job;
+    JobRef {
+        tenant: job.tenant,
+        connection: job.connection,
+        job: job.id,
+        day: job.day,
+        token: context.lease.token(),
+        attempt: context.attempt,
+    }
+}
+
+fn subject(context: &JobContext) -> PermitSubject {
+    let job = &context.job;
+    PermitSubject {
+        application: job.application,
+        tenant: job.tenant,
+        connection: job.connection,
+    }
+}
