@@ -1,9 +1,6 @@
 //! Sellers' authorizations.
 
-use std::{fmt, str::FromStr};
-
-use bulkhead_domain::{ApplicationId, ConnectionId, Region, TenantId, job::UnknownName};
-use jiff_sqlx::Timestamp;
+use bulkhead_domain::{ApplicationId, ConnectionId, Region, TenantId};
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -19,57 +16,12 @@ use crate::{
     token_refresh,
 };
 
-/// Whether a connection is worked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ConnectionState {
-    /// Yes.
-    Active,
-    /// An operator has paused it.
-    Paused,
-    /// The seller must authorize it again.
-    Reauthorize,
-    /// Contained.
-    Contained,
-}
+mod row;
+mod state;
 
-impl ConnectionState {
-    /// Every state.
-    pub const ALL: [Self; 4] = [
-        Self::Active,
-        Self::Paused,
-        Self::Reauthorize,
-        Self::Contained,
-    ];
+pub use state::ConnectionState;
 
-    /// The state as it stands in Postgres.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Paused => "paused",
-            Self::Reauthorize => "reauthorize",
-            Self::Contained => "contained",
-        }
-    }
-}
-
-impl fmt::Display for ConnectionState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for ConnectionState {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let known = Self::ALL.into_iter().find(|state| state.as_str() == name);
-        known.ok_or_else(|| UnknownName {
-            what: "connection state",
-            name: name.to_owned(),
-        })
-    }
-}
+use row::ConnectionRow;
 
 /// A connection to be.
 #[derive(Debug, Clone, Copy)]
@@ -443,38 +395,4 @@ async fn append(
         details,
     };
     audit::append(session, &event).await
-}
-
-struct ConnectionRow {
-    tenant_id: Uuid,
-    tenant_name: String,
-    id: Uuid,
-    application_id: Uuid,
-    name: String,
-    region: String,
-    seller_id: String,
-    marketplace_ids: Vec<String>,
-    state: String,
-    includes_pii: bool,
-    created_at: Timestamp,
-    token_expires_at: Option<Timestamp>,
-}
-
-impl ConnectionRow {
-    fn read(self, doing: &'static str) -> Result<Connection, StoreError> {
-        Ok(Connection {
-            tenant: TenantId::new(self.tenant_id),
-            tenant_name: self.tenant_name,
-            id: ConnectionId::new(self.id),
-            application: ApplicationId::new(self.application_id),
-            name: self.name,
-            region: self.region.parse().map_err(StoreError::unreadable(doing))?,
-            seller_id: self.seller_id,
-            marketplace_ids: self.marketplace_ids,
-            state: self.state.parse().map_err(StoreError::unreadable(doing))?,
-            includes_pii: self.includes_pii,
-            created_at: self.created_at.to_jiff(),
-            token_expires_at: self.token_expires_at.map(Timestamp::to_jiff),
-        })
-    }
 }

@@ -3,7 +3,12 @@
 use jiff::{Timestamp, civil::Date};
 use jiff_sqlx::{Date as SqlDate, Timestamp as SqlTimestamp, ToSqlx};
 
-use crate::{answer::within, error::StoreError, order::column, session::JobTx};
+use crate::{
+    answer::{count, within},
+    error::StoreError,
+    order::column,
+    session::JobTx,
+};
 
 /// An order's buyer PII, to be stored after the order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +56,7 @@ impl JobTx {
     ) -> Result<u64, StoreError> {
         self.insert_pii_key(key).await?;
         let (tenant, connection) = (self.tenant(), self.connection());
-        let upsert = sqlx::query_file!(
+        let upsert = sqlx::query_file_scalar!(
             "queries/order_pii/upsert.sql",
             tenant,
             connection,
@@ -62,8 +67,9 @@ impl JobTx {
             column(rows, |row| row.dek_id) as _,
             column(rows, |row| row.sealed.as_slice()) as _
         );
-        let written = within("store sealed PII", upsert.execute(self.sql())).await?;
-        Ok(written.rows_affected())
+        within("store sealed PII", upsert.fetch_one(self.sql()))
+            .await
+            .map(count)
     }
 
     async fn insert_pii_key(&mut self, key: &PiiKey) -> Result<(), StoreError> {
