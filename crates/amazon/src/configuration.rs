@@ -1,3 +1,5 @@
+//! The fleet's configuration as this crate's options.
+
 use bulkhead_service::Config;
 
 use crate::options::AmazonOptions;
