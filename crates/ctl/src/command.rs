@@ -1,0 +1,122 @@
+//! The commands, one file each.
+
+mod application_add;
+mod application_list;
+mod completions;
+mod connection_add;
+mod connection_list;
+mod connection_pause;
+mod connection_reauthorize;
+mod connection_resume;
+mod enqueue_sync;
+mod jobs_cancel;
+mod jobs_list;
+mod jobs_retry;
+mod jobs_show;
+mod keys_generate;
+mod migrate;
+mod status;
+mod tenant_add;
+mod tenant_list;
+
+use crate::session::Session;
+
+/// A command.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    Migrate(migrate::Migrate),
+    /// Keys that seal credentials and buyer data
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Customers of the platform
+    #[command(subcommand)]
+    Tenant(Tenant),
+    /// Login-with-Amazon clients that sellers authorize
+    #[command(subcommand)]
+    Application(Application),
+    /// Sellers' authorizations
+    #[command(subcommand)]
+    Connection(Connection),
+    /// Owe work now, beside the schedules
+    #[command(subcommand)]
+    Enqueue(Enqueue),
+    /// What is owed, runs, is done or was given up
+    #[command(subcommand)]
+    Jobs(Jobs),
+    Status(status::Status),
+    Completions(completions::Completions),
+}
+
+/// `bulkhead keys …`
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Keys {
+    Generate(keys_generate::KeysGenerate),
+}
+
+/// `bulkhead tenant …`
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Tenant {
+    Add(tenant_add::TenantAdd),
+    List(tenant_list::TenantList),
+}
+
+/// `bulkhead application …`
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Application {
+    Add(application_add::ApplicationAdd),
+    List(application_list::ApplicationList),
+}
+
+/// `bulkhead connection …`
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Connection {
+    Add(connection_add::ConnectionAdd),
+    List(connection_list::ConnectionList),
+    Pause(connection_pause::ConnectionPause),
+    Resume(connection_resume::ConnectionResume),
+    Reauthorize(connection_reauthorize::ConnectionReauthorize),
+}
+
+/// `bulkhead enqueue …`
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Enqueue {
+    Sync(enqueue_sync::EnqueueSync),
+}
+
+/// `bulkhead jobs …`
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Jobs {
+    List(jobs_list::JobsList),
+    Show(jobs_show::JobsShow),
+    Retry(jobs_retry::JobsRetry),
+    Cancel(jobs_cancel::JobsCancel),
+}
+
+impl Command {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// Why it failed.
+    pub(crate) async fn run(self, session: &mut Session) -> anyhow::Result<()> {
+        match self {
+            Self::Migrate(command) => command.run(session).await,
+            Self::Keys(Keys::Generate(command)) => command.run(session),
+            Self::Tenant(Tenant::Add(command)) => command.run(session).await,
+            Self::Tenant(Tenant::List(command)) => command.run(session).await,
+            Self::Application(Application::Add(command)) => command.run(session).await,
+            Self::Application(Application::List(command)) => command.run(session).await,
+            Self::Connection(Connection::Add(command)) => command.run(session).await,
+            Self::Connection(Connection::List(command)) => command.run(session).await,
+            Self::Connection(Connection::Pause(command)) => command.run(session).await,
+            Self::Connection(Connection::Resume(command)) => command.run(session).await,
+            Self::Connection(Connection::Reauthorize(command)) => command.run(session).await,
+            Self::Enqueue(Enqueue::Sync(command)) => command.run(session).await,
+            Self::Jobs(Jobs::List(command)) => command.run(session).await,
+            Self::Jobs(Jobs::Show(command)) => command.run(session).await,
+            Self::Jobs(Jobs::Retry(command)) => command.run(session).await,
+            Self::Jobs(Jobs::Cancel(command)) => command.run(session).await,
+            Self::Status(command) => command.run(session).await,
+            Self::Completions(command) => command.run(session),
+        }
+    }
+}
