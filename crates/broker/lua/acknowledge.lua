@@ -15,7 +15,7 @@ for at = 2, #ARGV, 5 do
 end
 local held = call('HMGET', HOLDERS, unpack(ids))
 local cancelled = call('EXISTS', CANCELLED) == 1
-local reply, holder, done = {}, {}, {}
+local reply, holder, done, gone = {}, {}, {}, {}
 local before
 for n, id in ipairs(ids) do
   holder[id] = held[n]
@@ -67,7 +67,7 @@ for n = #ids, 1, -1 do
     done[#done + 1] = id
     local unwanted = cancelled and call('SREM', CANCELLED, id) == 1
     if what == 'COMPLETE' or unwanted then
-      forget(id)
+      gone[#gone + 1] = id
       reply[n] = what == 'COMPLETE' and 'COMPLETED' or 'CANCELLED'
     else
       before = before or horizon()
@@ -78,6 +78,12 @@ end
 if #done > 0 then
   call('ZREM', LEASES, unpack(done))
   call('HDEL', HOLDERS, unpack(done))
+end
+if #gone > 0 then
+  call('HDEL', JOBS, unpack(gone))
+  if call('EXISTS', TRIALS) == 1 then
+    call('HDEL', TRIALS, unpack(gone))
+  end
 end
 if before then
   announce(before)

@@ -56,10 +56,11 @@ end
 if #delayed > 0 then
   call('ZADD', DUE, unpack(delayed))
 end
-for _, lane in ipairs(order) do
-  local group, connection = groups[lane], sub(lane, 1, 16)
-  call('RPUSH', QUEUE .. lane, unpack(group))
-  make_ready(mark_queued(group.tenant, connection, sub(lane, 17)), connection)
+for _, name in ipairs(order) do
+  local group, connection = groups[name], sub(name, 1, 16)
+  local lane = call('HGET', LANES, connection)
+  call('RPUSH', QUEUE .. name, unpack(group))
+  mark_queued(lane, group.tenant, connection, sub(name, 17))
 end
 announce(before)
 return reply

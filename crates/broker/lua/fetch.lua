@@ -58,51 +58,122 @@ for _, connection in ipairs(woken) do
   end
 end
 
--- The loop is bounded by the jobs that it takes and the ghosts that it clears away.
-local chosen, visits = {}, 0
-local ghosts = call('EXISTS', GHOSTS) == 1
+-- The choice is made on copies of the virtual times, which are written back at the end. As many of the least served
+-- tenants, and of a tenant's least served lanes, are copied as can have a turn.
 local vtime = tonumber(call('GET', VTIME) or 0)
-while #chosen < max and visits < 2 * max do
-  visits = visits + 1
-  local tenant, served = unpack(call('ZRANGE', TENANTS, 0, 0, 'WITHSCORES'))
-  if not tenant then
-    break
+local tenants, head, touched = {}, 1, {}
+local flat = call('ZRANGE', TENANTS, 0, max - 1, 'WITHSCORES')
+for at = 1, #flat, 2 do
+  tenants[#tenants + 1] = { id = flat[at], served = tonumber(flat[at + 1]) }
+end
+
+-- Puts an entry behind those that were served as little as it was.
+local function insert(list, first, entry)
+  local at = #list + 1
+  while at > first and list[at - 1].served > entry.served do
+    list[at] = list[at - 1]
+    at = at - 1
   end
-  local ready = READY .. tenant
-  local connection, lane_served = unpack(call('ZRANGE', ready, 0, 0, 'WITHSCORES'))
-  local lane = call('HGET', LANES, connection)
-  local priority = lane and sub(lane, 17, 17) or '9'
-  local list = QUEUE .. connection .. priority
-  -- With few tenants or lanes each gets more at a visit: the same shares, fewer visits.
-  local share = (max - #chosen) / call('ZCARD', TENANTS)
-  if share >= 2 then
-    share = share / call('ZCARD', ready)
+  list[at] = entry
+end
+
+local function write_back(tenant)
+  local scores = {}
+  for _, lane in ipairs(tenant.lanes or {}) do
+    if lane.touched then
+      scores[#scores + 1] = lane.served
+      scores[#scores + 1] = lane.id
+    end
   end
-  local ids = call('LPOP', list, math.max(1, math.floor(share))) or {}
-  local drained = call('EXISTS', list) == 0
-  local taken = 0
-  for _, id in ipairs(ids) do
+  if #scores > 0 then
+    call('ZADD', READY .. tenant.id, 'XX', unpack(scores))
+  end
+end
+
+-- Copies the least served lanes of a tenant; after `turns` turns another one may be less served than they.
+local function copy_lanes(tenant, turns)
+  write_back(tenant)
+  local lanes, ids = {}, {}
+  local ready = call('ZRANGE', READY .. tenant.id, 0, turns - 1, 'WITHSCORES')
+  for at = 1, #ready, 2 do
+    ids[#ids + 1] = ready[at]
+    lanes[#lanes + 1] = { id = ready[at], served = tonumber(ready[at + 1]) }
+  end
+  for n, entry in ipairs(#ids > 0 and call('HMGET', LANES, unpack(ids)) or {}) do
+    lanes[n].priorities = entry and sub(entry, 17) or '9'
+  end
+  tenant.lanes = lanes
+  tenant.turns = #lanes == turns and turns or math.huge
+end
+
+-- Takes jobs from the front of a lane. Returns whether its queue is empty now.
+local chosen = {}
+local ghosts = call('EXISTS', GHOSTS) == 1
+local function take(list, count)
+  for _, id in ipairs(call('LPOP', list, count) or {}) do
     local stale = ghosts and tonumber(call('HGET', GHOSTS, id) or 0) or 0
     if stale > 1 then
       call('HSET', GHOSTS, id, stale - 1)
     elseif stale == 1 then
       call('HDEL', GHOSTS, id)
     else
-      taken = taken + 1
       chosen[#chosen + 1] = id
     end
   end
-  vtime = math.max(vtime, tonumber(served))
-  call('ZADD', ready, 'XX', lane_served + taken, connection)
-  call('ZADD', TENANTS, 'XX', served + taken, tenant)
+  return call('EXISTS', list) == 0
+end
+
+-- One turn of a tenant's least served lane. Returns whether the tenant may have another.
+local function serve(tenant, count)
+  local lane = table.remove(tenant.lanes, 1)
+  local priority = sub(lane.priorities, 1, 1)
+  local before = #chosen
+  local drained = take(QUEUE .. lane.id .. priority, count)
+  local taken = #chosen - before
+  lane.served, lane.touched = lane.served + taken, true
+  tenant.served, tenant.turns = tenant.served + taken, tenant.turns - 1
   if drained then
+    -- What is written here decides where a tenant that leaves off now begins again.
     call('SET', VTIME, vtime)
-    if lane then
-      mark_drained(connection, priority)
-    else
-      make_unready(tenant, connection)
+    call('ZADD', TENANTS, 'XX', tenant.served, tenant.id)
+    local left = mark_drained(lane.id, priority)
+    lane.priorities = left and sub(left, 17)
+  end
+  if lane.priorities then
+    insert(tenant.lanes, 1, lane)
+  end
+  return #tenant.lanes > 0 or tenant.turns < math.huge
+end
+
+-- Bounded by the jobs that it takes and the ghosts that it clears away.
+local visits, quantum = 0, math.max(1, math.floor(max / 16))
+while #chosen < max and visits < 2 * max and tenants[head] do
+  visits = visits + 1
+  local tenant, waiting, room = tenants[head], #tenants - head + 1, max - #chosen
+  tenants[head], head = false, head + 1
+  vtime = math.max(vtime, tenant.served)
+  if not tenant.lanes then
+    touched[#touched + 1] = tenant
+  end
+  if not tenant.lanes or tenant.turns <= 0 or #tenant.lanes == 0 then
+    copy_lanes(tenant, math.ceil(room / waiting))
+  end
+  if #tenant.lanes > 0 then
+    -- A turn is worth several jobs, all charged: the same shares in the long run, and fewer calls for each job.
+    local count = math.max(quantum, math.floor(room / waiting / #tenant.lanes))
+    if serve(tenant, math.min(count, room)) then
+      insert(tenants, head, tenant)
     end
   end
+end
+local scores = {}
+for _, tenant in ipairs(touched) do
+  write_back(tenant)
+  scores[#scores + 1] = tenant.served
+  scores[#scores + 1] = tenant.id
+end
+if #scores > 0 then
+  call('ZADD', TENANTS, 'XX', unpack(scores))
 end
 
 -- With nothing left to choose from, who has been served how much no longer matters.

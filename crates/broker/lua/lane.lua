@@ -99,26 +99,22 @@ local function make_unready(tenant, connection)
   end
 end
 
--- Notes that a lane has queued jobs of a priority; returns the lane's tenant.
-local function mark_queued(tenant, connection, priority)
-  local lane = call('HGET', LANES, connection)
+-- Notes that a lane, whose entry in `lanes` is `lane`, has queued jobs of a priority. One that had some already is as
+-- ready as it can be.
+local function mark_queued(lane, tenant, connection, priority)
   if not lane then
     call('HSET', LANES, connection, tenant .. priority)
-    return tenant
-  end
-  tenant = sub(lane, 1, 16)
-  local priorities = sub(lane, 17)
-  if not string.find(priorities, priority, 1, true) then
-    local at = 1
-    while at <= #priorities and sub(priorities, at, at) < priority do
+    make_ready(tenant, connection)
+  elseif not string.find(lane, priority, 17, true) then
+    local at = 17
+    while at <= #lane and sub(lane, at, at) < priority do
       at = at + 1
     end
-    call('HSET', LANES, connection, tenant .. sub(priorities, 1, at - 1) .. priority .. sub(priorities, at))
+    call('HSET', LANES, connection, sub(lane, 1, at - 1) .. priority .. sub(lane, at))
   end
-  return tenant
 end
 
--- Notes that a lane has no more queued jobs of a priority.
+-- Notes that a lane has no more queued jobs of a priority; returns its entry, if it has jobs of another.
 local function mark_drained(connection, priority)
   local lane = call('HGET', LANES, connection)
   if not lane then
@@ -128,17 +124,17 @@ local function mark_drained(connection, priority)
   local left = at and sub(lane, 1, at - 1) .. sub(lane, at + 1) or lane
   if #left > 16 then
     call('HSET', LANES, connection, left)
-  else
-    call('HDEL', LANES, connection)
-    make_unready(sub(lane, 1, 16), connection)
+    return left
   end
+  call('HDEL', LANES, connection)
+  make_unready(sub(lane, 1, 16), connection)
 end
 
 -- Puts a job at an end ('LPUSH' or 'RPUSH') of the queue that its body names.
 local function queue(push, id, body)
   local priority, connection = sub(body, 2, 2), sub(body, 19, 34)
   call(push, QUEUE .. connection .. priority, id)
-  make_ready(mark_queued(sub(body, 3, 18), connection, priority), connection)
+  mark_queued(call('HGET', LANES, connection), sub(body, 3, 18), connection, priority)
 end
 
 -- Parks a lane at least until `until_us`.

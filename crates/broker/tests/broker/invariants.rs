@@ -390,20 +390,15 @@ struct Places {
     lanes_agree: bool,
 }
 
+type Ids = Vec<Vec<u8>>;
+/// The reply of `places.lua`.
+type Raw = (Ids, Ids, Ids, BTreeMap<Vec<u8>, i64>, Ids, Ids, Ids, i64);
+
 impl Places {
     async fn read(fixture: &Fixture) -> Self {
         let client = redis::Client::open(fixture.redis.url()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-        let raw: (
-            Vec<Vec<u8>>,
-            Vec<Vec<u8>>,
-            Vec<Vec<u8>>,
-            BTreeMap<Vec<u8>, i64>,
-            Vec<Vec<u8>>,
-            Vec<Vec<u8>>,
-            Vec<Vec<u8>>,
-            i64,
-        ) = redis::Script::new(include_str!("places.lua"))
+        let raw: Raw = redis::Script::new(include_str!("places.lua"))
             .invoke_async(&mut connection)
             .await
             .unwrap();
