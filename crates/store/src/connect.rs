@@ -8,7 +8,11 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{answer::within, error::StoreError, migrator};
+use crate::{
+    answer::within,
+    error::{StoreError, code},
+    migrator,
+};
 
 /// Which login a process has. The grants of each are beside the tables in `migrations/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -111,9 +115,12 @@ pub enum ConnectError {
     /// The configuration must be corrected.
     #[error("the Postgres URL cannot be read")]
     Url(#[source] sqlx::Error),
-    /// Wrong address, wrong password, or Postgres is down.
+    /// Wrong address, or Postgres is down, starting or full.
     #[error("Postgres cannot be reached")]
     Unreachable(#[source] sqlx::Error),
+    /// Postgres is there and does not let this login in: wrong password, or the role or database is not there.
+    #[error("Postgres refuses this login: check the URL, and that `bulkhead migrate` has run")]
+    Rejected(#[source] sqlx::Error),
     /// The URL names another login than this process has.
     #[error("this process must log in to Postgres as {expected}, not as {actual}")]
     WrongRole {
@@ -150,6 +157,17 @@ pub enum ConnectError {
     Check(#[source] StoreError),
 }
 
+impl ConnectError {
+    fn from_session(error: sqlx::Error) -> Self {
+        // Invalid authorization, unknown database, no right to connect.
+        let refusals = ["28000", "28P01", "3D000", "42501"];
+        match code(&error) {
+            Some(code) if refusals.contains(&code.as_str()) => Self::Rejected(error),
+            _ => Self::Unreachable(error),
+        }
+    }
+}
+
 /// One process's sessions. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -170,7 +188,7 @@ impl Store {
             .acquire_timeout(options.acquire_timeout)
             .connect_with(session)
             .await
-            .map_err(ConnectError::Unreachable)?;
+            .map_err(ConnectError::from_session)?;
         let store = Self { pool, role };
         store.check_role().await?;
         store.check_schema().await?;
@@ -245,13 +263,16 @@ impl Store {
 }
 
 /// The server ends what this process leaves open: a stopped worker must not hold its row's lock.
-const SETTINGS: [(&str, &str); 6] = [
+const SETTINGS: [(&str, &str); 7] = [
     ("search_path", "pg_catalog"),
     ("default_transaction_isolation", "read committed"),
     ("statement_timeout", "10s"),
     ("lock_timeout", "5s"),
     ("idle_in_transaction_session_timeout", "10s"),
     ("timezone", "UTC"),
+    // A kept plan outlives what it was made for: a day's partition is empty in the evening and full at night. And a
+    // plan for given values locks the one partition that it needs, not all.
+    ("plan_cache_mode", "force_custom_plan"),
 ];
 
 fn session_options(options: &StoreOptions<'_>) -> Result<PgConnectOptions, ConnectError> {

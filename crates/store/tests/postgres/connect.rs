@@ -86,6 +86,19 @@ async fn an_address_where_nobody_answers_is_told_from_a_malformed_one() {
     assert!(matches!(error, ConnectError::Url(_)), "{error:?}");
 }
 
+#[tokio::test]
+async fn a_login_or_database_that_is_not_there_is_told_from_a_server_that_is_not() {
+    let cluster = Cluster::shared().await.expect("a cluster");
+    let strangers = [
+        cluster.url("nobody_of_this_name", "postgres"),
+        cluster.url("postgres", "no_such_database"),
+    ];
+    for url in strangers {
+        let error = connect(&url, Role::Sync).await;
+        assert!(matches!(error, ConnectError::Rejected(_)), "{error:?}");
+    }
+}
+
 #[test]
 fn options_do_not_show_the_password() {
     let options = StoreOptions::new("postgres://bulkhead_sync:geheim@host/x", "test");
