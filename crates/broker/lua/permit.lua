@@ -52,7 +52,8 @@ if granted then
   tat = math.max(now, tat) + interval
 end
 if granted or clamped then
-  local keep_ms = math.ceil((tat - now) / 1000) + 1
+  -- A minute longer than it matters: a key that went too early would give its budget away a second time.
+  local keep_ms = math.ceil((tat - now) / 1000) + 60000
   if cut > 0 then
     keep_ms = math.max(keep_ms, 86400000)
   end

@@ -26,5 +26,5 @@ local empty = now + tolerance + interval
 -- Slots that are reserved ahead stay taken.
 tat = math.max(empty, math.min(tat, empty + horizon_us))
 call('SET', bucket, whole(tat) .. ' ' .. whole(cut) .. ' ' .. whole(cut_at),
-  'PX', whole(math.max(86400000, math.ceil((tat - now) / 1000) + 1)))
+  'PX', whole(math.max(86400000, math.ceil((tat - now) / 1000) + 60000)))
 return 'EMPTIED'

@@ -1,15 +1,15 @@
 //! A process's connection to Redis, for one class.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bulkhead_domain::{Class, ConnectionId};
 use redis::{
-    Client, RedisError,
+    Client, RedisError, Value,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 use secrecy::ExposeSecret;
 
-use crate::{keys::ShardKey, options::BrokerOptions};
+use crate::{keys::ShardKey, options::BrokerOptions, reply::bytes};
 
 /// The queue of one class. Clones share the connection.
 ///
@@ -32,7 +32,16 @@ pub enum ConnectError {
     /// Nothing answers there, or it refuses the login; wait or correct the configuration.
     #[error("cannot reach Redis")]
     Unreachable(#[source] RedisError),
+    /// Install a newer one.
+    #[error("this Redis is version {version}; the broker's scripts need 7.0 or later")]
+    TooOld {
+        /// What it says that it is.
+        version: String,
+    },
 }
+
+/// The first major version whose scripts may say that they run when memory is full.
+const OLDEST: u32 = 7;
 
 const MIN_RECONNECT_DELAY: Duration = Duration::from_millis(50);
 const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(1);
@@ -55,10 +64,12 @@ impl Broker {
         let mut redis = ConnectionManager::new_with_config(client.clone(), config)
             .await
             .map_err(ConnectError::Unreachable)?;
-        redis::cmd("PING")
-            .query_async::<()>(&mut redis)
+        let hello: HashMap<String, Value> = redis::cmd("HELLO")
+            .query_async(&mut redis)
             .await
             .map_err(ConnectError::Unreachable)?;
+        let version = hello.get("version").and_then(bytes).unwrap_or_default();
+        check_version(&String::from_utf8_lossy(version))?;
         Ok(Self {
             redis,
             client,
@@ -123,8 +134,32 @@ impl std::fmt::Debug for Broker {
     }
 }
 
+fn check_version(version: &str) -> Result<(), ConnectError> {
+    let major = version.split('.').next().and_then(|part| part.parse().ok());
+    if major.is_some_and(|major: u32| major >= OLDEST) {
+        return Ok(());
+    }
+    Err(ConnectError::TooOld {
+        version: version.to_owned(),
+    })
+}
+
 fn shard_keys(class: Class, shards: u16) -> Arc<[ShardKey]> {
     (0..shards.max(1))
         .map(|shard| ShardKey::new(class, shard))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redis_before_7_is_refused_by_its_version() {
+        assert!(check_version("7.0.15").is_ok());
+        assert!(check_version("8.2").is_ok());
+        let refused = check_version("6.2.14").expect_err("too old").to_string();
+        assert!(refused.contains("6.2.14"), "{refused}");
+        assert!(check_version("").is_err());
+    }
 }

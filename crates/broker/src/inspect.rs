@@ -187,11 +187,23 @@ impl Broker {
             return Ok(Vec::new());
         }
         let key = self.shard(shard).key(hash);
+        if let Some(id) = filter.id {
+            let mut command = redis::cmd("HGET");
+            command.arg(&key).arg(&id.uuid().as_bytes()[..]);
+            let stored: Option<Vec<u8>> = command.query_async(&mut self.redis.clone()).await?;
+            let matches = stored.is_some_and(|stored| filter.matches(id, &stored));
+            return Ok(matches.then_some(id).into_iter().collect());
+        }
+        self.scan(&key, filter).await
+    }
+
+    /// The ids in the hash `key` that match, page by page.
+    async fn scan(&self, key: &str, filter: &JobFilter) -> Result<Vec<JobId>, InspectError> {
         let mut found = HashSet::new();
         let mut cursor = 0_u64;
         loop {
             let mut command = redis::cmd("HSCAN");
-            command.arg(&key).arg(cursor).arg("COUNT").arg(PAGE);
+            command.arg(key).arg(cursor).arg("COUNT").arg(PAGE);
             let (next, page): HashPage = command.query_async(&mut self.redis.clone()).await?;
             for (id, stored) in page {
                 if let Ok(uuid) = Uuid::from_slice(&id)

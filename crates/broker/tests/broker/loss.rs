@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use bulkhead_broker::{Broker, BrokerOptions, ConnectError, Presence};
+use bulkhead_broker::{
+    Acknowledged, Acknowledgement, Broker, BrokerOptions, ConnectError, Enqueued, FetchRequest,
+    Outcome, Presence,
+};
 use bulkhead_domain::Class;
 
 use crate::fixture::{Fixture, Worker, connection, ids, job, job_id};
@@ -68,7 +71,7 @@ async fn what_is_enqueued_between_the_mark_and_the_wait_is_not_missed() {
         let shard = fixture.broker.shard_of(connection(n));
         assert_eq!(woken, [shard]);
         let worker = Worker::named("a");
-        let request = bulkhead_broker::FetchRequest {
+        let request = FetchRequest {
             worker: &worker.id,
             shard,
             sequence: u64::try_from(n).unwrap() + 1,
@@ -92,4 +95,84 @@ async fn a_waiting_worker_is_woken_when_redis_comes_back() {
     let mark = wakes.mark();
     fixture.redis.restart_empty().await.unwrap();
     assert_eq!(wakes.wait(&mark, unlimited).await, [0]);
+}
+
+#[tokio::test]
+async fn every_call_whose_reply_is_lost_can_be_repeated() {
+    let fixture =
+        Fixture::with(|options| options.response_timeout = Duration::from_millis(100)).await;
+    let broker = &fixture.broker;
+    let jobs = [job(1, 1, 1), job(2, 1, 1)];
+    // Otherwise the lost reply would be that the script is not known yet.
+    broker.enqueue(&[job(3, 1, 1)]).await.unwrap();
+    let first = fixture.fetch(&mut Worker::named("b"), 1).await;
+    fixture.acknowledge(&first[0], Outcome::Complete).await;
+    // Redis stops, gets the command, goes on, and runs it: only the reply is lost.
+    fixture.redis.stop();
+    broker.enqueue(&jobs).await.unwrap_err();
+    fixture.redis.cont();
+    assert_eq!(broker.enqueue(&jobs).await.unwrap(), [Enqueued::Exists; 2]);
+
+    let worker = Worker::named("a");
+    let request = FetchRequest {
+        worker: &worker.id,
+        shard: 0,
+        sequence: 1,
+        max: 9,
+    };
+    fixture.redis.stop();
+    broker.fetch(&request).await.unwrap_err();
+    fixture.redis.cont();
+    let leased = broker.fetch(&request).await.unwrap().leased;
+    assert_eq!(ids(&leased), [1, 2].map(job_id));
+    assert_eq!(broker.stats().await.unwrap().total.running, 2);
+
+    let done: Vec<_> = leased
+        .into_iter()
+        .map(|one| Acknowledgement {
+            lease: one.lease,
+            outcome: Outcome::Complete,
+        })
+        .collect();
+    fixture.redis.stop();
+    broker.acknowledge(0, &done).await.unwrap_err();
+    fixture.redis.cont();
+    assert_eq!(
+        broker.acknowledge(0, &done).await.unwrap(),
+        [Acknowledged::NotLeased; 2]
+    );
+    assert_eq!(fixture.leftovers().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_class_whose_login_may_touch_only_its_own_keys_can_do_all_its_work() {
+    let fixture = Fixture::start().await;
+    let acl = "ACL SETUSER worker on >secret ~{sync.*}* &{sync.*}* -@all +@read +@write +@scripting \
+               +@pubsub +@connection +time +memory|usage -@dangerous";
+    assert_eq!(fixture.redis.command(acl).unwrap(), "+OK");
+    let url = format!("{}?user=worker&pass=secret", fixture.redis.url());
+    let mut options = BrokerOptions::new(url.into());
+    options.shards = 1;
+    let sync = Broker::connect(&options, Class::Sync).await.unwrap();
+    sync.enqueue(&[job(1, 1, 1)]).await.unwrap();
+    let worker = Worker::named("a");
+    let request = FetchRequest {
+        worker: &worker.id,
+        shard: 0,
+        sequence: 1,
+        max: 9,
+    };
+    let leased = sync.fetch(&request).await.unwrap().leased;
+    sync.renew(0, &[leased[0].lease.clone()]).await.unwrap();
+    sync.reap(0, 9).await.unwrap();
+    let acknowledgement = Acknowledgement {
+        lease: leased[0].lease.clone(),
+        outcome: Outcome::Complete,
+    };
+    sync.acknowledge(0, &[acknowledgement]).await.unwrap();
+    let wakes = sync.wakes();
+    wakes.wait(&wakes.mark(), Duration::from_secs(60)).await;
+    let token = sync.for_class(Class::Token);
+    token.fetch(&request).await.unwrap_err();
+    token.stats().await.unwrap_err();
 }
