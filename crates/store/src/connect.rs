@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use bulkhead_domain::Class;
 use sqlx::{
-    PgPool,
+    Connection as _, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -186,6 +186,7 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.acquire_timeout)
+            .after_release(|session, _| Box::pin(is_usable(session)))
             .connect_with(session)
             .await
             .map_err(ConnectError::from_session)?;
@@ -274,6 +275,17 @@ const SETTINGS: [(&str, &str); 7] = [
     // plan for given values locks the one partition that it needs, not all.
     ("plan_cache_mode", "force_custom_plan"),
 ];
+
+/// Whether a session that comes back may be lent again. The pool itself would wait for its answer without a bound:
+/// behind a network that swallows packets, one by one, every session would be lost that way.
+async fn is_usable(session: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+    match tokio::time::timeout(ANSWER_WITHIN, session.ping()).await {
+        Ok(answer) => answer.map(|()| true),
+        // An error closes it without a farewell, which would not be answered either.
+        Err(elapsed) => Err(std::io::Error::new(std::io::ErrorKind::TimedOut, elapsed).into()),
+    }
+}
 
 fn session_options(options: &StoreOptions<'_>) -> Result<PgConnectOptions, ConnectError> {
     use sqlx::ConnectOptions;
