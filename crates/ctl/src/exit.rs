@@ -9,9 +9,14 @@ use bulkhead_broker::{FenceError, InspectError};
 use bulkhead_service::{ConfigError, StartError, redaction::redact, run};
 use bulkhead_store::{AddError, StoreError};
 
-use crate::{not_found, not_found::NotFound, table::printable};
+use crate::{
+    not_found::{self, NotFound},
+    secret_input::SecretInputError,
+    table::printable,
+};
 
 const FAILED: u8 = 1;
+const REFUSED: u8 = 2;
 /// As of [`StartError::Dependency`].
 const UNREACHABLE: u8 = 3;
 
@@ -20,7 +25,7 @@ pub const EXPLAINED: &str = "\
 Exit codes:
   0  done
   1  failed
-  2  the command line or the configuration was refused
+  2  the command line, the secret or the configuration was refused
   3  Postgres or Redis cannot be reached
   4  the keyring was refused
   5  nothing has this name or id";
@@ -69,6 +74,12 @@ fn code(error: &anyhow::Error) -> u8 {
     }
     if error.chain().any(<dyn std::error::Error>::is::<NotFound>) {
         return not_found::EXIT_CODE;
+    }
+    if error
+        .chain()
+        .any(<dyn std::error::Error>::is::<SecretInputError>)
+    {
+        return REFUSED;
     }
     if error.chain().any(is_lost) {
         UNREACHABLE

@@ -108,7 +108,7 @@ impl FleetStatus {
             postgres: PostgresStatus::new(&seen.owed),
             redis: RedisStatus::new(&seen.queued),
             classes: stats.map(|stats| class::summed(stats, owed, now)),
-            tenants: owed.map(|owed| tenant::summed(owed, stats.unwrap_or_default())),
+            tenants: owed.map(|owed| tenant::summed(owed, stats)),
             fences: owed.map(|owed| owed.fences.iter().map(FenceStatus::from).collect()),
         }
     }

@@ -39,7 +39,7 @@ impl PostgresStatus {
                 "Postgres  ok, schema version {} or newer\n",
                 self.schema_version
             ),
-            Some(error) => format!("Postgres  {error}\n"),
+            Some(error) => format!("Postgres  down: {error}\n"),
         }
     }
 }
@@ -58,7 +58,7 @@ impl RedisStatus {
 
     pub(super) fn for_people(&self) -> String {
         match (&self.error, &self.boot_nonce) {
-            (Some(error), _) => format!("Redis     {error}\n"),
+            (Some(error), _) => format!("Redis     down: {error}\n"),
             (None, Some(nonce)) => format!("Redis     ok, boot nonce {nonce}\n"),
             (None, None) => {
                 "Redis     ok, but no boot nonce: Amazon is not called until a scheduler has set one\n".to_owned()

@@ -30,10 +30,8 @@ pub(super) struct TenantStatus {
     obligations: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
     /// Attempts beyond the first.
     retries: u64,
-    /// In Redis; 0 also if it was not reached.
-    queued: u64,
-    delayed: u64,
-    running: u64,
+    /// In Redis; null: it was not reached.
+    queue: Option<Counts>,
     /// When the latest sync was done; null: none was.
     last_sync_finished_at: Option<Timestamp>,
     /// When the last night's work was complete: the latest sync, once none is owed or enqueued any more; null: it is
@@ -61,10 +59,10 @@ impl Owed {
     }
 }
 
-pub(super) fn summed(owed: &Owed, stats: &[Stats]) -> Vec<TenantStatus> {
+pub(super) fn summed(owed: &Owed, stats: Option<&[Stats]>) -> Vec<TenantStatus> {
     let mut by_id: BTreeMap<TenantId, TenantStatus> = BTreeMap::new();
     for tenant in &owed.tenants {
-        by_id.insert(tenant.id, TenantStatus::of(tenant, &owed.last_done));
+        by_id.insert(tenant.id, TenantStatus::of(tenant, owed, stats.is_some()));
     }
     let owners: HashMap<ConnectionId, TenantId> = owed
         .connections
@@ -84,10 +82,15 @@ pub(super) fn summed(owed: &Owed, stats: &[Stats]) -> Vec<TenantStatus> {
             tenant.add(count);
         }
     }
-    for lane in stats.iter().flat_map(|stats| &stats.lanes) {
+    for lane in stats
+        .iter()
+        .copied()
+        .flatten()
+        .flat_map(|stats| &stats.lanes)
+    {
         let tenant = owners.get(&lane.connection).unwrap_or(&lane.tenant);
         if let Some(tenant) = by_id.get_mut(tenant) {
-            tenant.queue(lane.counts);
+            *tenant.queue.get_or_insert_default() += lane.counts;
         }
     }
     // As Postgres sorts them: by name.
@@ -99,13 +102,14 @@ pub(super) fn summed(owed: &Owed, stats: &[Stats]) -> Vec<TenantStatus> {
 }
 
 impl TenantStatus {
-    fn of(tenant: &Tenant, last_done: &HashMap<TenantId, Timestamp>) -> Self {
+    fn of(tenant: &Tenant, owed: &Owed, redis_was_reached: bool) -> Self {
         Self {
             id: tenant.id.to_string(),
             name: tenant.name.clone(),
             connections: ConnectionState::ALL.map(|state| (state.as_str(), 0)).into(),
             obligations: JobKind::ALL.map(|kind| (kind.as_str(), none_yet())).into(),
-            last_sync_finished_at: last_done.get(&tenant.id).copied(),
+            queue: redis_was_reached.then(Counts::default),
+            last_sync_finished_at: owed.last_done.get(&tenant.id).copied(),
             ..Self::default()
         }
     }
@@ -114,12 +118,6 @@ impl TenantStatus {
         let states = self.obligations.entry(count.kind.as_str()).or_default();
         *states.entry(count.state.as_str()).or_default() += count.count;
         self.retries += count.retries;
-    }
-
-    fn queue(&mut self, counts: Counts) {
-        self.queued += counts.queued;
-        self.delayed += counts.delayed;
-        self.running += counts.running;
     }
 
     fn finish(mut self) -> Self {
@@ -164,7 +162,8 @@ impl Tenants<'_> {
                 one.connections_in_short(),
                 one.syncs(ObligationState::Owed).to_string(),
                 one.syncs(ObligationState::Enqueued).to_string(),
-                one.running.to_string(),
+                one.queue
+                    .map_or_else(|| "-".to_owned(), |queue| queue.running.to_string()),
                 one.syncs(ObligationState::Done).to_string(),
                 one.syncs(ObligationState::Dead).to_string(),
                 one.retries.to_string(),
@@ -241,13 +240,13 @@ mod tests {
 
     #[test]
     fn a_night_is_done_once_no_sync_is_owed_any_more() {
-        let done = summed(&owed(vec![syncs(ObligationState::Done, 4)]), &[]);
+        let done = summed(&owed(vec![syncs(ObligationState::Done, 4)]), None);
         assert_eq!(done[0].last_night_finished_at, Some(Timestamp::UNIX_EPOCH));
         let counts = vec![
             syncs(ObligationState::Done, 4),
             syncs(ObligationState::Enqueued, 1),
         ];
-        let under_way = summed(&owed(counts), &[]);
+        let under_way = summed(&owed(counts), None);
         assert_eq!(under_way[0].last_night_finished_at, None);
         assert_eq!(under_way[0].night(), "under way");
         assert_eq!(under_way[0].retries, 2);
@@ -255,7 +254,7 @@ mod tests {
 
     #[test]
     fn every_state_is_counted_also_if_nothing_is_in_it() {
-        let status = summed(&owed(Vec::new()), &[]);
+        let status = summed(&owed(Vec::new()), None);
         let json = serde_json::to_value(&status[0]).unwrap();
         assert_eq!(json["obligations"]["token_refresh"]["dead"], 0);
         assert_eq!(json["connections"]["reauthorize"], 0);

@@ -1,0 +1,161 @@
+//! Work is owed, looked at, given up, tried again and withdrawn.
+
+use bulkhead_broker::JobFilter;
+use bulkhead_domain::Class;
+use serde_json::Value;
+
+use crate::fleet::Fleet;
+
+fn ids(jobs: &Value) -> Vec<String> {
+    let jobs = jobs.as_array().unwrap().iter();
+    jobs.map(|job| job["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_sync_that_is_asked_for_is_owed_now() {
+    let fleet = Fleet::with_a_shop().await;
+    let command = [
+        "enqueue",
+        "sync",
+        "--connection",
+        "shop",
+        "--since",
+        "2026-11-01",
+        "--priority",
+    ];
+    let owed = fleet.json(&command);
+    assert_eq!(owed["skipped"], 0);
+    let jobs = fleet.json(&["jobs", "list", "--kind", "sync"]);
+    assert_eq!(ids(&jobs), ids(&owed["jobs"]));
+    assert_eq!(jobs[0]["state"], "owed");
+    assert_eq!(jobs[0]["dataset"], "orders");
+    assert_eq!(jobs[0]["since"], "2026-11-01T00:00:00Z");
+    assert_eq!(jobs[0]["priority"], 0);
+    assert!(jobs[0]["queue"].is_null());
+}
+
+#[tokio::test]
+async fn all_connections_of_a_tenant_or_of_all_can_be_asked_for() {
+    let fleet = Fleet::with_a_shop().await;
+    fleet.answers(&["tenant", "add", "globex"]);
+    fleet.add_connection("globex", "outlet");
+    fleet.add_connection("globex", "shop");
+    let of_tenant = fleet.json(&[
+        "enqueue",
+        "sync",
+        "--tenant",
+        "globex",
+        "--dataset",
+        "orders_v0",
+    ]);
+    assert_eq!(of_tenant["jobs"].as_array().unwrap().len(), 2);
+    let of_all = fleet.json(&["enqueue", "sync", "--all", "--priority=backfill"]);
+    assert_eq!(of_all["jobs"].as_array().unwrap().len(), 3);
+    let error = fleet.refuses(&["enqueue", "sync", "--connection", "shop"], 2);
+    assert!(error.contains("say acme/shop or globex/shop"), "{error}");
+    let error = fleet.refuses(&["enqueue", "sync"], 2);
+    assert!(error.contains("--all"), "{error}");
+}
+
+#[tokio::test]
+async fn a_job_is_shown_where_it_is() {
+    let fleet = Fleet::with_a_shop().await;
+    let owed = fleet.json(&["enqueue", "sync", "--connection", "shop"]);
+    let id = ids(&owed["jobs"]).remove(0);
+    fleet.tick().await;
+    let listed = fleet.json(&["jobs", "list", "--state", "enqueued", "--kind", "sync"]);
+    assert_eq!(listed[0]["id"], id.as_str());
+    assert_eq!(listed[0]["queue"]["state"], "queued");
+    let shown = fleet.json(&["jobs", "show", &id]);
+    assert_eq!(shown["queue"], listed[0]["queue"]);
+    let page = fleet.answers(&["jobs", "show", &id]);
+    assert!(page.contains("connection  acme/shop"), "{page}");
+    let table = fleet.answers(&["jobs", "list"]);
+    assert!(table.starts_with("ID "), "{table}");
+    assert!(!table.contains('\u{1b}'), "{table}");
+}
+
+#[tokio::test]
+async fn a_job_that_was_given_up_is_owed_again() {
+    let fleet = Fleet::with_a_shop().await;
+    let owed = fleet.json(&["enqueue", "sync", "--connection", "shop"]);
+    let id = ids(&owed["jobs"]).remove(0);
+    fleet.tick().await;
+    fleet.give_up(Class::Sync, "Amazon said 403").await;
+    let shown = fleet.json(&["jobs", "show", &id]);
+    assert_eq!(shown["state"], "dead");
+    assert_eq!(shown["last_error"], "Amazon said 403");
+    assert_eq!(shown["queue"]["state"], "dead");
+    assert_eq!(shown["history"].as_array().unwrap().len(), 1);
+    let retried = fleet.json(&["jobs", "retry", "--dead", "--tenant", "acme"]);
+    assert_eq!(retried["retried"][0], id.as_str());
+    assert_eq!(fleet.json(&["jobs", "show", &id])["state"], "owed");
+    // What is owed already stays so.
+    let again = fleet.json(&["jobs", "retry", &id]);
+    assert_eq!(again["unchanged"][0]["state"], "owed");
+    fleet.tick().await;
+    let shown = fleet.json(&["jobs", "show", &id]);
+    assert_eq!(shown["queue"]["state"], "queued");
+    assert!(
+        fleet
+            .answers(&["jobs", "retry", "--dead"])
+            .contains("no job was given up")
+    );
+}
+
+#[tokio::test]
+async fn a_cancelled_job_is_gone_from_the_queue_too() {
+    let fleet = Fleet::with_a_shop().await;
+    let owed = fleet.json(&["enqueue", "sync", "--connection", "shop"]);
+    let id = ids(&owed["jobs"]).remove(0);
+    fleet.tick().await;
+    let cancelled = fleet.json(&["jobs", "cancel", &id]);
+    assert_eq!(cancelled["cancelled"], 1);
+    let shown = fleet.json(&["jobs", "show", &id]);
+    assert_eq!(shown["state"], "cancelled");
+    assert!(shown["queue"].is_null());
+    let queue = fleet.broker(Class::Sync).await;
+    assert!(
+        queue
+            .jobs(&JobFilter::default(), 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        fleet.json(&["jobs", "cancel", &id])["unchanged"][0],
+        id.as_str()
+    );
+}
+
+#[tokio::test]
+async fn everything_of_a_tenant_can_be_withdrawn() {
+    let fleet = Fleet::with_a_shop().await;
+    fleet.answers(&["enqueue", "sync", "--tenant", "acme"]);
+    fleet.tick().await;
+    fleet.answers(&["enqueue", "sync", "--tenant", "acme"]);
+    let cancelled = fleet.json(&["jobs", "cancel", "--tenant", "acme"]);
+    assert_eq!(cancelled["cancelled"], 3);
+    let jobs = fleet.json(&["jobs", "list"]);
+    let states: Vec<&Value> = jobs
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|job| &job["state"])
+        .collect();
+    assert!(
+        states.iter().all(|state| *state == "cancelled"),
+        "{states:?}"
+    );
+    for class in [Class::Sync, Class::Token] {
+        let queue = fleet.broker(class).await;
+        assert!(
+            queue
+                .jobs(&JobFilter::default(), 10)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+    }
+}

@@ -1,0 +1,13 @@
+//! The real binary against a real Postgres and a real Redis.
+
+#![expect(clippy::unwrap_used, reason = "a failure here is the point")]
+
+mod fleet;
+mod help;
+mod jobs;
+mod onboarding;
+mod outage;
+mod pause;
+mod refusals;
+mod secrets;
+mod status;

@@ -1,0 +1,45 @@
+//! The fleet at a glance.
+
+use bulkhead_broker::Fences;
+use bulkhead_domain::Class;
+
+use crate::fleet::Fleet;
+
+#[tokio::test]
+async fn status_counts_what_both_stores_know() {
+    let fleet = Fleet::with_a_shop().await;
+    fleet.answers(&["tenant", "add", "globex"]);
+    fleet.answers(&["enqueue", "sync", "--all"]);
+    fleet.tick().await;
+    fleet.answers(&["enqueue", "sync", "--all"]);
+    let status = fleet.json(&["status"]);
+    assert_eq!(status["postgres"]["reachable"], true);
+    assert_eq!(status["redis"]["reachable"], true);
+    assert_eq!(status["classes"][0]["class"], "sync");
+    assert_eq!(status["classes"][0]["queued"], 1);
+    assert_eq!(status["classes"][1]["class"], "token");
+    assert!(status["classes"][0]["oldest_due_at"].is_string());
+    let acme = &status["tenants"][0];
+    assert_eq!(acme["name"], "acme");
+    assert_eq!(acme["connections"]["active"], 1);
+    assert_eq!(acme["obligations"]["sync"]["owed"], 1);
+    assert_eq!(acme["obligations"]["sync"]["enqueued"], 1);
+    assert_eq!(acme["queue"]["queued"], 2);
+    assert!(acme["last_night_finished_at"].is_null());
+    assert_eq!(status["tenants"][1]["connections"]["active"], 0);
+    assert_eq!(status["fences"].as_array().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn status_warns_while_no_permit_is_granted() {
+    let fleet = Fleet::start().await;
+    let page = fleet.answers(&["status"]);
+    assert!(
+        page.contains("no boot nonce: Amazon is not called"),
+        "{page}"
+    );
+    let fences = Fences::new(&fleet.broker(Class::Sync).await);
+    fences.establish("nonce-1", None).await.unwrap();
+    let page = fleet.answers(&["status"]);
+    assert!(page.contains("boot nonce nonce-1"), "{page}");
+}
