@@ -185,6 +185,54 @@ async fn a_schedule_is_planned_by_one_scheduler_and_not_while_it_is_off() {
 }
 
 #[tokio::test]
+async fn a_connection_that_becomes_active_has_the_running_night_planned_again() {
+    let fixture = Fixture::new().await;
+    let seller = fixture.seller(1).await;
+    let (operator, scheduler) = (
+        fixture.store(Role::Operator).await,
+        fixture.store(Role::Scheduler).await,
+    );
+    let now = Timestamp::now();
+    let tomorrow = now + SignedDuration::from_hours(24);
+    let schedule = nightly(seller.tenant, tomorrow);
+    operator
+        .schedules()
+        .add(&schedule, "ann")
+        .await
+        .expect("added");
+    let pause = operator
+        .connections()
+        .pause(seller.tenant, seller.connection, "holiday", "ann")
+        .await;
+    assert!(pause.expect("an answer"));
+    assert!(
+        scheduler
+            .schedules()
+            .to_plan(now, 10)
+            .await
+            .expect("schedules")
+            .is_empty()
+    );
+
+    let resume = operator
+        .connections()
+        .resume(seller.tenant, seller.connection, "ann")
+        .await;
+    assert!(resume.expect("an answer"));
+    let due = scheduler
+        .schedules()
+        .to_plan(now, 10)
+        .await
+        .expect("schedules");
+    let night_ago = now - SignedDuration::from_hours(4);
+    let moved = due[0].planned_until.duration_since(night_ago);
+    assert!(
+        moved.abs() < SignedDuration::from_mins(1),
+        "back by the window: {moved:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_paused_connection_owes_nothing_and_a_resumed_one_a_token() {
     let fixture = Fixture::new().await;
     let seller = fixture.seller(1).await;
