@@ -9,7 +9,7 @@ use bulkhead_store::{Application, Connection, Store, Tenant};
 use crate::not_found::NotFound;
 
 /// More than any fleet has; no list is read without a limit.
-pub const EVERYTHING: u32 = 100_000;
+pub const EVERYTHING: u32 = 1_000_000;
 
 /// The tenant of this name or id.
 ///

@@ -6,8 +6,9 @@ mod tenant;
 
 use bulkhead_broker::{Broker, Fences, Stats};
 use bulkhead_service::StartError;
-use bulkhead_store::{ClosedFence, Store};
+use bulkhead_store::{ClosedFence, Migrator, Store};
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use self::{
@@ -85,7 +86,9 @@ fn day(now: Timestamp, days_before: u16) -> Result<Date, StartError> {
 
 async fn owed(session: &Session, since: Date) -> anyhow::Result<tenant::Owed> {
     let store: Store = session.store().await?;
-    tenant::Owed::read(&store, since).await
+    let url = session.config().postgres.url()?.expose_secret();
+    let schema_version = Migrator::applied(url).await?;
+    tenant::Owed::read(&store, schema_version, since).await
 }
 
 async fn queued(session: &Session) -> anyhow::Result<Queued> {

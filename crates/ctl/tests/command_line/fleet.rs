@@ -156,6 +156,19 @@ impl Fleet {
         command
     }
 
+    /// Runs a statement as the superuser; columns are divided by `|`.
+    pub(crate) fn sql(&self, statement: &str) -> String {
+        let mut psql = Command::new(bulkhead_devstack::psql().unwrap());
+        psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement]);
+        let output = psql.arg(self.database.admin_url()).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Runs a command that must succeed, and says what it printed.
     pub(crate) fn answers(&self, arguments: &[&str]) -> String {
         let ran = self.run(arguments);

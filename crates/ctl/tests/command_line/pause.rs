@@ -1,5 +1,6 @@
 //! A connection is stopped and let go again.
 
+use bulkhead_broker::JobFilter;
 use bulkhead_domain::Class;
 
 use crate::fleet::Fleet;
@@ -32,8 +33,14 @@ async fn a_paused_connection_owes_nothing_and_its_lanes_are_held() {
     assert_eq!(jobs[0]["last_error"], "ticket 4711");
     let id = paused[0]["id"].as_str().unwrap().parse().unwrap();
     for class in [Class::Sync, Class::Token] {
+        let queue = fleet.broker(class).await;
+        assert!(queue.is_paused(id).await.unwrap(), "{class}");
         assert!(
-            fleet.broker(class).await.is_paused(id).await.unwrap(),
+            queue
+                .jobs(&JobFilter::default(), 10)
+                .await
+                .unwrap()
+                .is_empty(),
             "{class}"
         );
     }
@@ -65,4 +72,35 @@ async fn a_resumed_connection_owes_a_token_and_its_lanes_go_on() {
         fleet.json(&["connection", "resume", "--tenant", "acme"])[0]["changed"],
         false
     );
+}
+
+#[tokio::test]
+async fn a_connection_that_waits_for_its_seller_is_neither_paused_nor_resumed_but_authorized_again()
+{
+    let fleet = Fleet::with_a_shop().await;
+    fleet.sql("update bulkhead.connections set state = 'reauthorize'");
+    for command in ["pause", "resume"] {
+        let page = fleet.answers(&["connection", command, "--connection", "shop"]);
+        assert!(page.contains("acme/shop stays reauthorize"), "{page}");
+        assert!(page.contains("`bulkhead connection reauthorize`"), "{page}");
+    }
+    let ran = fleet.run_with(&["connection", "reauthorize", "shop", "--json"], "Atzr|two");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let connections = fleet.json(&["connection", "list", "--state", "active"]);
+    let id = connections[0]["id"].as_str().unwrap().parse().unwrap();
+    for class in [Class::Sync, Class::Token] {
+        assert!(
+            !fleet.broker(class).await.is_paused(id).await.unwrap(),
+            "{class}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_paused_connection_is_not_authorized_again_by_accident() {
+    let fleet = Fleet::with_a_shop().await;
+    fleet.answers(&["connection", "pause", "--connection", "shop"]);
+    let ran = fleet.run_with(&["connection", "reauthorize", "shop"], "Atzr|two");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("resume it first"), "{ran:?}");
 }

@@ -122,12 +122,7 @@ async fn only_the_token_workers_key_opens_what_was_sealed() {
 fn sealed_refresh_token(fleet: &Fleet) -> Sealed {
     let query = "select dek_id, kek_id, kek_version, encode(wrapped_dek, 'hex'), encode(sealed, 'hex') \
                  from bulkhead.refresh_tokens";
-    let output = Command::new(psql().unwrap())
-        .args(["-XAtq", "-F", "|", "-c", query])
-        .arg(fleet.database.admin_url())
-        .output()
-        .unwrap();
-    let row = String::from_utf8(output.stdout).unwrap();
+    let row = fleet.sql(query);
     let fields: Vec<&str> = row.trim().split('|').collect();
     let bytes = |field: &str| {
         let pairs = field

@@ -2,6 +2,7 @@
 
 use bulkhead_broker::Fences;
 use bulkhead_domain::Class;
+use bulkhead_store::Migrator;
 
 use crate::fleet::Fleet;
 
@@ -14,6 +15,10 @@ async fn status_counts_what_both_stores_know() {
     fleet.answers(&["enqueue", "sync", "--all"]);
     let status = fleet.json(&["status"]);
     assert_eq!(status["postgres"]["reachable"], true);
+    assert_eq!(
+        status["postgres"]["schema_version"],
+        Migrator::newest_version()
+    );
     assert_eq!(status["redis"]["reachable"], true);
     assert_eq!(status["classes"][0]["class"], "sync");
     assert_eq!(status["classes"][0]["queued"], 1);

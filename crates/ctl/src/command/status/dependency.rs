@@ -1,6 +1,5 @@
 //! Whether Postgres and Redis answer.
 
-use bulkhead_store::Migrator;
 use serde::Serialize;
 
 use super::{Queued, tenant::Owed};
@@ -11,8 +10,8 @@ pub(super) struct PostgresStatus {
     reachable: bool,
     /// Why not.
     error: Option<String>,
-    /// The schema that this build was made for, which the database has at least.
-    schema_version: i64,
+    /// Of the schema; null: Postgres was not reached.
+    schema_version: Option<i64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -29,17 +28,15 @@ impl PostgresStatus {
         Self {
             reachable: seen.is_ok(),
             error: seen.as_ref().err().map(exit::line),
-            schema_version: Migrator::newest_version(),
+            schema_version: seen.as_ref().ok().and_then(|owed| owed.schema_version),
         }
     }
 
     pub(super) fn for_people(&self) -> String {
-        match &self.error {
-            None => format!(
-                "Postgres  ok, schema version {} or newer\n",
-                self.schema_version
-            ),
-            Some(error) => format!("Postgres  down: {error}\n"),
+        match (&self.error, self.schema_version) {
+            (Some(error), _) => format!("Postgres  down: {error}\n"),
+            (None, Some(version)) => format!("Postgres  ok, schema version {version}\n"),
+            (None, None) => "Postgres  ok\n".to_owned(),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::table::{Rows, time};
 
 /// What Postgres knows.
 pub(super) struct Owed {
+    pub(super) schema_version: Option<i64>,
     pub(super) tenants: Vec<Tenant>,
     pub(super) connections: Vec<Connection>,
     pub(super) counts: Vec<ObligationCount>,
@@ -43,8 +44,13 @@ pub(super) struct TenantStatus {
 pub(super) struct Tenants<'t>(pub(super) &'t [TenantStatus]);
 
 impl Owed {
-    pub(super) async fn read(store: &Store, since: Date) -> anyhow::Result<Self> {
+    pub(super) async fn read(
+        store: &Store,
+        schema_version: Option<i64>,
+        since: Date,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
+            schema_version,
             tenants: store.tenants().list(MOST).await?,
             connections: store.connections().list(None, MOST).await?,
             counts: store.obligations().count(since).await?,
@@ -213,6 +219,7 @@ mod tests {
 
     fn owed(counts: Vec<ObligationCount>) -> Owed {
         Owed {
+            schema_version: Some(1),
             tenants: vec![Tenant {
                 id: acme(),
                 name: "acme".to_owned(),
