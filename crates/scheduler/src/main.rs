@@ -16,7 +16,7 @@ const PROCESS: Process = Process::new("bulkhead-scheduler")
     .needs(&[Need::Postgres, Need::Redis]);
 
 #[derive(Debug, clap::Args)]
-struct Args {
+struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -31,7 +31,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    bulkhead_service::run_with::<Args, _, _>(PROCESS, async |shell: Shell, args: Args| {
+    bulkhead_service::run_with::<Arguments, _, _>(PROCESS, async |shell: Shell, args: Arguments| {
         let scheduler = connect(&shell).await?;
         match args.command.unwrap_or(Command::Run) {
             Command::Run => {

@@ -18,10 +18,23 @@ pub(crate) fn begin(checkpoint: &mut Checkpoint, since: Option<Timestamp>, now: 
     match checkpoint.pass_after {
         Some(running) if since.is_none_or(|since| running <= since) => {}
         Some(_) | None => {
-            checkpoint.pass_after = Some(wanted);
+            checkpoint.pass_after = Some(whole_second(wanted));
             restart(checkpoint);
         }
     }
+}
+
+/// Earlier, if at all. Amazon takes a page token only with the very time of the first page, and Postgres keeps
+/// microseconds of what a clock gives in nanoseconds.
+fn whole_second(time: Timestamp) -> Timestamp {
+    let nanosecond = time.subsec_nanosecond();
+    let back = if nanosecond < 0 {
+        nanosecond + 1_000_000_000
+    } else {
+        nanosecond
+    };
+    time.saturating_sub(SignedDuration::from_nanos(i64::from(back)))
+        .unwrap_or(time)
 }
 
 /// Begins the running pass anew: Amazon does not take its page token any more.
@@ -78,12 +91,18 @@ mod tests {
     }
 
     #[test]
+    fn a_pass_begins_at_a_time_that_survives_being_stored() {
+        let mut checkpoint = Checkpoint::default();
+        let now: Timestamp = "2026-11-24T14:06:40.559040123Z".parse().expect("a time");
+        begin(&mut checkpoint, Some(now), now);
+        assert_eq!(checkpoint.pass_after, "2026-11-24T14:06:40Z".parse().ok());
+    }
+
+    #[test]
     fn a_running_pass_goes_on_unless_the_job_wants_more() {
-        let mut checkpoint = Checkpoint {
-            pass_after: Some(at(5)),
-            page_token: Some("page 7".to_owned()),
-            ..Checkpoint::default()
-        };
+        let mut checkpoint = Checkpoint::default();
+        checkpoint.pass_after = Some(at(5));
+        checkpoint.page_token = Some("page 7".to_owned());
         begin(&mut checkpoint, None, at(9));
         begin(&mut checkpoint, Some(at(6)), at(9));
         assert_eq!(checkpoint.page_token.as_deref(), Some("page 7"));
@@ -96,10 +115,8 @@ mod tests {
 
     #[test]
     fn a_pass_over_history_does_not_move_the_watermark_back() {
-        let mut checkpoint = Checkpoint {
-            watermark: Some(at(10)),
-            ..Checkpoint::default()
-        };
+        let mut checkpoint = Checkpoint::default();
+        checkpoint.watermark = Some(at(10));
         begin(&mut checkpoint, Some(at(1)), at(11));
         assert!(advance(&mut checkpoint, None, Some(at(9))));
         assert_eq!(checkpoint.watermark, Some(at(10)));

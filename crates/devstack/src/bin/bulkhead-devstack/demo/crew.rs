@@ -7,7 +7,7 @@ use bulkhead_devstack::fleet::{Fleet, Member, MemberOptions};
 use serde::Deserialize;
 
 /// How often a moment is looked for at which the worker to be killed runs jobs.
-const LOOKS: u32 = 500;
+const LOOKS: u32 = 100;
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The processes.
@@ -16,10 +16,25 @@ pub(crate) struct Crew {
     killed: Option<String>,
 }
 
-/// What of a job matters here.
+/// What of a job matters here: who runs it, if anybody does.
 #[derive(Debug, Deserialize)]
-struct RunningJob {
+struct Job {
+    queue: Option<Queue>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Queue {
     worker: Option<String>,
+}
+
+impl Job {
+    fn runs_on(&self, process: &str) -> bool {
+        let worker = self
+            .queue
+            .as_ref()
+            .and_then(|queue| queue.worker.as_deref());
+        worker.is_some_and(|worker| worker.contains(process))
+    }
 }
 
 impl Crew {
@@ -105,16 +120,11 @@ async fn stop_with_jobs(fleet: &Fleet, victim: &Member) -> Result<usize> {
     let own = format!("/{}/", victim.process.pid());
     for _ in 0..LOOKS {
         victim.process.stop();
-        let running: Vec<RunningJob> = fleet
-            .cli()
-            .json(&["jobs", "list", "--state", "running"])
-            .await?;
-        let held = running.iter().filter(|job| {
-            job.worker
-                .as_deref()
-                .is_some_and(|worker| worker.contains(&own))
-        });
-        let held = held.count();
+        let list = [
+            "jobs", "list", "--kind", "sync", "--state", "enqueued", "--limit", "10000",
+        ];
+        let jobs: Vec<Job> = fleet.cli().json(&list).await?;
+        let held = jobs.iter().filter(|job| job.runs_on(&own)).count();
         if held > 0 {
             return Ok(held);
         }
