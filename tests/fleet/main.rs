@@ -1,5 +1,8 @@
 //! Claims about the whole fleet, shown against real servers and real processes.
 
 mod architecture;
+mod collector;
 mod night;
 mod support;
+mod tokens;
+mod trace;
