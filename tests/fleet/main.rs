@@ -2,7 +2,9 @@
 
 mod architecture;
 mod collector;
+
 mod night;
 mod support;
+mod takeover;
 mod tokens;
 mod trace;
