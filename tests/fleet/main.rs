@@ -2,7 +2,7 @@
 
 mod architecture;
 mod collector;
-
+mod leaks;
 mod night;
 mod support;
 mod takeover;
