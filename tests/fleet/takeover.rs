@@ -265,7 +265,9 @@ impl Attacker {
         self.run("rollback to before").await?;
         let error = ran.err().with_context(|| format!("{sql} was done"))?;
         let error = error.downcast::<sqlx::Error>()?;
-        let code = error.as_database_error().and_then(|error| error.code());
+        let code = error
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code);
         anyhow::ensure!(code.as_deref() == Some("42501"), "{sql}: {error}");
         Ok(())
     }

@@ -118,7 +118,7 @@ async fn a_revoked_authorization_stops_its_connection_and_only_it_until_it_is_au
     night.until(stopped, 1).await?;
     let state = "select seller_id from bulkhead.connections where state <> 'active'";
     let stopped: Vec<String> = sqlx::query_scalar(state).fetch_all(&night.pool).await?;
-    assert_eq!(stopped, [revoked.seller_id.clone()]);
+    assert_eq!(stopped, std::slice::from_ref(&revoked.seller_id));
     assert_eq!(
         night.obligations_of(revoked).await?,
         [("sync", "cancelled"), ("token_refresh", "dead")].map(owned)
