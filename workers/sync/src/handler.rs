@@ -12,7 +12,7 @@ use bulkhead_store::{
 use bulkhead_vault::AccessToken;
 use bulkhead_worker::{End, Gate, Handler, JobContext, Outcome};
 use jiff::Timestamp;
-use tracing::{Instrument, debug, debug_span, info, warn};
+use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::{
     access::{TokenKeys, is_usable},
@@ -72,7 +72,7 @@ impl SyncHandler {
                 continue;
             };
             crash_point::reach("sync.page.fetched");
-            let span = debug_span!("commit", page = standing.checkpoint.pages + 1);
+            let span = info_span!("commit", page = standing.checkpoint.pages + 1);
             if self
                 .keep(context, dataset, standing.checkpoint, page)
                 .instrument(span)
