@@ -203,7 +203,7 @@ async fn a_scheduler_killed_between_the_two_stores_enqueues_everything_once() ->
 
 #[tokio::test]
 async fn a_scheduler_killed_while_it_rebuilds_redis_leaves_it_closed_or_complete() -> Result<()> {
-    let night = JudgedNight::onboarded(quick(2, 150)).await?;
+    let night = JudgedNight::onboarded(quick(2, 400)).await?;
     let _token = night.start("token", "token").await?;
     let _sync = night.start("sync", "sync").await?;
     for point in ["fenced", "owed", "established"].map(|step| format!("scheduler.rebuild.{step}")) {
@@ -227,4 +227,42 @@ async fn a_scheduler_killed_while_it_rebuilds_redis_leaves_it_closed_or_complete
         night.as_if_nothing_had_happened().await?;
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn a_job_that_moves_on_between_crashes_is_not_taken_for_their_cause() -> Result<()> {
+    let night = JudgedNight::onboarded(quick(1, 1_000)).await?;
+    let _scheduler = night.start("scheduler", "scheduler").await?;
+    let _token = night.start("token", "token").await?;
+    night.enqueue_all().await?;
+    for n in 0..4 {
+        let doomed = night.start_doomed("sync", &format!("doomed-{n}"), "sync.page.committed:2")?;
+        until_it_has_crashed(&doomed).await?;
+    }
+    let _heir = night.start("sync", "heir").await?;
+    night.until_all_syncs_are_done().await?;
+    night.as_if_nothing_had_happened().await?;
+    ensure!(night.pages().await? == 10, "not 10 pages");
+    Ok(())
+}
+
+#[tokio::test]
+async fn three_sync_workers_killed_one_after_the_other_lose_nothing_and_give_nothing_up()
+-> Result<()> {
+    let night = JudgedNight::onboarded(quick(3, 1_200)).await?;
+    let _scheduler = night.start("scheduler", "scheduler").await?;
+    let _token = night.start("token", "token").await?;
+    night.enqueue_all().await?;
+    let mut workers = Vec::new();
+    for n in 0..3 {
+        workers.push(night.start("sync", &format!("sync-{n}")).await?);
+    }
+    for worker in &workers {
+        let before = night.pages().await?;
+        night.until_pages(before + 3).await?;
+        worker.process.kill();
+    }
+    let _heir = night.start("sync", "heir").await?;
+    night.until_all_syncs_are_done().await?;
+    night.as_if_nothing_had_happened().await
 }

@@ -179,3 +179,19 @@ pub(crate) async fn until_it_sleeps(sleeper: &Member) -> Result<()> {
         .await
         .with_context(|| format!("{} never stopped itself", sleeper.process.name()))
 }
+
+/// Waits until a process has logged one of these.
+pub(crate) async fn until_it_says(member: &Member, any_of: &[&str]) -> Result<()> {
+    let log = member.process.log().context("no log")?;
+    let said = eventually(async || {
+        let text = std::fs::read_to_string(log)?;
+        Ok(any_of.iter().any(|words| text.contains(words)))
+    });
+    said.await.with_context(|| {
+        format!(
+            "{} never said any of {any_of:?}: {}",
+            member.process.name(),
+            member.process.log_tail()
+        )
+    })
+}

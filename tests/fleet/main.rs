@@ -2,6 +2,9 @@
 
 mod architecture;
 mod crash;
+mod drain;
 mod judge;
 mod night;
+mod redis_loss;
+mod stopped_worker;
 mod support;
