@@ -133,6 +133,7 @@ impl Fetcher {
                 job: leased.job,
                 lease: leased.lease,
                 attempt: leased.attempt,
+                crashes: leased.crashes,
                 drain: self.drain.clone(),
             },
             stops,

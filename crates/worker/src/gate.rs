@@ -1,12 +1,12 @@
 //! The two gates of a job: into its tenant's rows, and out to Amazon. Both ask whether this attempt still may.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
-use bulkhead_broker::{Permit, PermitAnswer, PermitSubject, Permits, Stop};
+use bulkhead_broker::{Broker, Permit, PermitAnswer, PermitSubject, Permits, Stop};
 use bulkhead_domain::Operation;
 use bulkhead_service::Outage;
 use bulkhead_store::{Entered, JobRef, JobTx, Outcome as JobOutcome, Store};
-use tracing::{Instrument, debug_span, warn};
+use tracing::{Instrument, debug, debug_span, warn};
 
 use crate::{end::End, handler::JobContext, outcome::Outcome};
 
@@ -20,6 +20,7 @@ const STOPPED: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Gate {
     store: Store,
+    broker: Broker,
     permits: Permits,
     postgres: Outage,
     redis: Outage,
@@ -28,9 +29,10 @@ pub struct Gate {
 impl Gate {
     /// Over open connections.
     #[must_use]
-    pub fn new(store: Store, permits: Permits) -> Self {
+    pub fn new(store: Store, broker: Broker, permits: Permits) -> Self {
         Self {
             store,
+            broker,
             permits,
             postgres: Outage::new("Postgres"),
             redis: Outage::new("Redis (permits)"),
@@ -94,6 +96,18 @@ impl Gate {
             .throttled(&context.lease, &subject(context), operation)
             .await?;
         Ok(())
+    }
+
+    /// Says that the job has got on durably: workers that died with it before did not die of it.
+    pub async fn got_on(&self, context: &mut JobContext) {
+        if context.crashes == 0 {
+            return;
+        }
+        match self.broker.forgive_crashes(&context.lease).await {
+            Ok(_) => context.crashes = 0,
+            // Asked again after the next step.
+            Err(error) => debug!(error = &error as &dyn Error, "crashes not forgiven"),
+        }
     }
 
     /// The outcome of an attempt, whichever way it ended.

@@ -27,7 +27,7 @@ pub async fn run<H: Handler>(
         ..Margins::default()
     };
     let permits = Permits::new(&broker, margins, config.amazon.time_scale);
-    let handler = make(Gate::new(store, permits));
+    let handler = make(Gate::new(store, broker.clone(), permits));
     shell.health.ready(true);
     let worker = worker_options(config);
     run_worker(broker, &options, worker, handler, shell.drain.clone()).await?;

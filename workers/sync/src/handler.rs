@@ -61,7 +61,7 @@ impl SyncHandler {
         }
     }
 
-    async fn sync(&self, context: &JobContext) -> Result<Outcome, End> {
+    async fn sync(&self, context: &mut JobContext) -> Result<Outcome, End> {
         let dataset = context.job.params.dataset.unwrap_or(Dataset::Orders);
         loop {
             if context.drain.is_cancelled() {
@@ -80,6 +80,7 @@ impl SyncHandler {
             {
                 return Ok(Outcome::Done);
             }
+            self.gate.got_on(context).await;
         }
     }
 
@@ -256,8 +257,8 @@ impl SyncHandler {
 }
 
 impl Handler for SyncHandler {
-    async fn handle(&self, context: JobContext) -> Outcome {
-        self.gate.outcome(self.sync(&context).await)
+    async fn handle(&self, mut context: JobContext) -> Outcome {
+        self.gate.outcome(self.sync(&mut context).await)
     }
 
     async fn give_up(&self, context: &JobContext, reason: &str) {
