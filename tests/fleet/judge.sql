@@ -5,6 +5,8 @@ create schema judge;
 create table judge.entered (at bigserial primary key, job uuid not null, token bigint not null);
 create table judge.done (at bigserial primary key, job uuid not null, kind text not null);
 create table judge.pages (at bigserial primary key, connection_id uuid not null, pages bigint not null, page_token text);
+-- Written by a test: the last page that was stored when it killed a worker.
+create table judge.kills (page bigint not null);
 create table judge.generations (at bigserial primary key, connection_id uuid not null, generation bigint not null);
 
 create function judge.see_obligation() returns trigger

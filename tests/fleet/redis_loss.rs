@@ -17,7 +17,7 @@ async fn until_more_pages(night: &JudgedNight, more: i64) -> Result<()> {
     night.until_pages(before + more).await
 }
 
-/// Entered leases have the numbers of those that were before, or greater ones, across all jobs.
+/// The greatest number of a lease that has entered a job.
 async fn newest_token(night: &JudgedNight) -> Result<i64> {
     night
         .number("select coalesce(max(token), 0) from judge.entered")
@@ -88,9 +88,9 @@ async fn nobody_asks_amazon_until_a_redis_that_lost_its_nonce_is_rebuilt() -> Re
     scheduler.process.stop();
     let answer = night.fleet.redis.command(NONCES)?;
     ensure!(answer == ":8", "not every shard had a nonce: {answer}");
-    // What had its permit then may still go out; each job has been refused one since it ended twice.
-    let ended = async || Ok(worker.metrics().await?.sum("bulkhead_jobs_total"));
-    let at_the_loss: f64 = ended().await.map_err(|error: anyhow::Error| error)?;
+    let ended = async || Ok::<_, anyhow::Error>(worker.metrics().await?.sum("bulkhead_jobs_total"));
+    let at_the_loss = ended().await?;
+    // What had its permit may still go out. Of four jobs at a time, the eighth to end from here had been refused one.
     eventually(async || Ok(ended().await? >= at_the_loss + 8.0)).await?;
     let asked = night.fleet.amazon.counts().await?.requests;
     eventually(async || Ok(ended().await? >= at_the_loss + 16.0)).await?;

@@ -84,7 +84,7 @@ async fn a_worker_stopped_inside_its_transaction_neither_commits_nor_holds_up_th
         took < TAKEN_OVER_WITHIN + IDLE_IN_TRANSACTION,
         "taken over after {took:?}"
     );
-    let changes = "select sum(c) from (select count(*) as c from judge.entered union all select count(*) from judge.pages \
+    let changes = "select sum(c)::bigint from (select count(*) as c from judge.entered union all select count(*) from judge.pages \
                    union all select count(*) from judge.done where kind = 'sync') as counts";
     let before = night.number(changes).await?;
     sleeper.process.cont();
