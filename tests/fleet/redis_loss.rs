@@ -11,6 +11,9 @@ use crate::{
 const NONCES: &str = "DEL {sync.0}:boot {sync.1}:boot {sync.2}:boot {sync.3}:boot {token.0}:boot {token.1}:boot \
                       {token.2}:boot {token.3}:boot";
 
+/// Each has one call in flight at most, whose permit may be older than the loss.
+const SELLERS: u64 = 4;
+
 /// Waits until somebody has stored `more` pages more.
 async fn until_more_pages(night: &JudgedNight, more: i64) -> Result<()> {
     let before = night.pages().await?;
@@ -90,8 +93,14 @@ async fn nobody_asks_amazon_until_a_redis_that_lost_its_nonce_is_rebuilt() -> Re
     ensure!(answer == ":8", "not every shard had a nonce: {answer}");
     let ended = async || Ok::<_, anyhow::Error>(worker.metrics().await?.sum("bulkhead_jobs_total"));
     let at_the_loss = ended().await?;
-    // What had its permit may still go out. Of four jobs at a time, the eighth to end from here had been refused one.
+    let asked = night.pages_asked_for().await?;
+    // Of four jobs at a time, the eighth to end from here was refused a permit.
     eventually(async || Ok(ended().await? >= at_the_loss + 8.0)).await?;
+    let asked_since = night.pages_asked_for().await? - asked;
+    ensure!(
+        asked_since <= SELLERS,
+        "Amazon was asked for {asked_since} pages by permits that nobody had"
+    );
     let asked = night.fleet.amazon.counts().await?.requests;
     eventually(async || Ok(ended().await? >= at_the_loss + 16.0)).await?;
     let asked_since = night.fleet.amazon.counts().await?.requests - asked;
