@@ -2,8 +2,13 @@
 
 mod architecture;
 mod collector;
+mod crash;
+mod drain;
+mod judge;
 mod leaks;
 mod night;
+mod redis_loss;
+mod stopped_worker;
 mod support;
 mod takeover;
 mod tokens;

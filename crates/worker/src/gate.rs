@@ -1,15 +1,16 @@
 //! The two gates of a job: into its tenant's rows, and out to Amazon. Both ask whether this attempt still may.
 
 use std::{
+    error::Error,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use bulkhead_broker::{Permit, PermitAnswer, PermitSubject, Permits, Stop};
+use bulkhead_broker::{Broker, Permit, PermitAnswer, PermitSubject, Permits, Stop};
 use bulkhead_domain::Operation;
 use bulkhead_service::Outage;
 use bulkhead_store::{Entered, JobRef, JobTx, Outcome as JobOutcome, Store};
-use tracing::{Instrument, info_span, warn};
+use tracing::{Instrument, debug, info_span, warn};
 
 use crate::{contact::Contact, end::End, handler::JobContext, outcome::Outcome, queue::Queue};
 
@@ -23,6 +24,7 @@ const STOPPED: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Gate {
     store: Store,
+    broker: Broker,
     permits: Permits,
     postgres: Outage,
     /// Of all jobs together: permits are one more part of the process that asks Redis.
@@ -35,6 +37,7 @@ impl Gate {
     pub fn new(store: Store, permits: Permits, queue: &Queue) -> Self {
         Self {
             store,
+            broker: queue.broker.clone(),
             permits,
             postgres: Outage::new("Postgres"),
             redis: Mutex::new(queue.contact.clone()),
@@ -98,6 +101,18 @@ impl Gate {
             .throttled(&context.lease, &subject(context), operation)
             .await?;
         Ok(())
+    }
+
+    /// Says that the job has got on durably: workers that died with it before did not die of it.
+    pub async fn got_on(&self, context: &mut JobContext) {
+        if context.crashes == 0 {
+            return;
+        }
+        match self.broker.forgive_crashes(&context.lease).await {
+            Ok(_) => context.crashes = 0,
+            // Asked again after the next step.
+            Err(error) => debug!(error = &error as &dyn Error, "crashes not forgiven"),
+        }
     }
 
     /// The outcome of an attempt, whichever way it ended.
