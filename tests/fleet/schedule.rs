@@ -1,6 +1,10 @@
 //! The nights of the tenants: planned once, each connection at its own place, made up for when nobody was there.
 
-use std::{collections::BTreeSet, process::Output};
+use std::{
+    collections::BTreeSet,
+    process::Output,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use anyhow::{Context, Result, ensure};
 use bulkhead_devstack::fleet::{Fleet, MemberOptions, Night};
@@ -246,9 +250,11 @@ async fn settle(night: &TestNight) -> Result<()> {
 
 /// One pass, as cron would run it.
 async fn tick(night: &TestNight) -> Result<Tick> {
-    let mut command = night
-        .fleet
-        .member_command("scheduler", "tick", &MemberOptions::default())?;
+    // Each writes its port to a file of its own.
+    static TICKS: AtomicU32 = AtomicU32::new(0);
+    let name = format!("tick-{}", TICKS.fetch_add(1, Ordering::Relaxed));
+    let options = MemberOptions::default();
+    let mut command = night.fleet.member_command("scheduler", &name, &options)?;
     command.arg("tick");
     let output: Output = tokio::task::spawn_blocking(move || command.output()).await??;
     let stderr = String::from_utf8_lossy(&output.stderr);

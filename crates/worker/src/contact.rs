@@ -1,4 +1,4 @@
-//! Whether Redis answers. Three parts of the process ask it, each over time; together they log one outage once.
+//! Whether Redis answers. Several parts of the process ask it; together they log one outage once.
 
 use std::{
     error::Error,

@@ -1,6 +1,9 @@
 //! The two gates of a job: into its tenant's rows, and out to Amazon. Both ask whether this attempt still may.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use bulkhead_broker::{Permit, PermitAnswer, PermitSubject, Permits, Stop};
 use bulkhead_domain::Operation;
@@ -8,7 +11,7 @@ use bulkhead_service::Outage;
 use bulkhead_store::{Entered, JobRef, JobTx, Outcome as JobOutcome, Store};
 use tracing::{Instrument, debug_span, warn};
 
-use crate::{end::End, handler::JobContext, outcome::Outcome};
+use crate::{contact::Contact, end::End, handler::JobContext, outcome::Outcome, queue::Queue};
 
 /// How long a job stays away from a store that does not answer, and from a Redis whose fences are being rebuilt.
 const AWAY: Duration = Duration::from_secs(2);
@@ -22,18 +25,19 @@ pub struct Gate {
     store: Store,
     permits: Permits,
     postgres: Outage,
-    redis: Outage,
+    /// Of all jobs together: permits are one more part of the process that asks Redis.
+    redis: Mutex<Contact>,
 }
 
 impl Gate {
-    /// Over open connections.
+    /// Over open connections; `permits` are those of `queue`.
     #[must_use]
-    pub fn new(store: Store, permits: Permits) -> Self {
+    pub fn new(store: Store, permits: Permits, queue: &Queue) -> Self {
         Self {
             store,
             permits,
             postgres: Outage::new("Postgres"),
-            redis: Outage::new("Redis (permits)"),
+            redis: Mutex::new(queue.contact.clone()),
         }
     }
 
@@ -67,7 +71,7 @@ impl Gate {
         let span = debug_span!("permit", operation = %operation);
         let request = self.permits.request(&context.lease, &subject, operation);
         let answer = request.instrument(span).await?;
-        self.redis.up();
+        self.redis(Contact::answered);
         let end = match answer {
             PermitAnswer::Granted(permit) => return Ok(permit),
             PermitAnswer::WaitUntil(wait) => snooze(wait, "waiting for the usage plan"),
@@ -105,10 +109,14 @@ impl Gate {
                 snooze(AWAY, "waiting for Postgres")
             }
             Err(End::Redis(error)) => {
-                self.redis.down(&error);
+                self.redis(|contact| contact.failed(&error));
                 snooze(AWAY, "waiting for Redis")
             }
         }
+    }
+
+    fn redis<T>(&self, tell: impl FnOnce(&mut Contact) -> T) -> T {
+        tell(&mut self.redis.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Tells Postgres that the job was given up.

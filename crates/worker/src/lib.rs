@@ -2,22 +2,14 @@
 //!
 //! | module | noun |
 //! |---|---|
-//! | [`handler`] | what a class of workers implements |
-//! | [`outcome`] | how a run ended, by what happens to the job next |
-//! | [`options`] | how one process runs |
-//! | [`backend`](self) | the apalis `Backend`: moves values, does no I/O |
-//! | fetcher, acker, beat | the three tasks that own the I/O |
+//! | [`process`] | a worker process, from its configuration to its drain |
+//! | [`handler`], [`outcome`] | what a class of workers implements, and how a run of it ends |
+//! | [`Gate`], [`End`] | a job's way into its tenant's rows and out to Amazon, and what closes it |
+//! | [`Queue`], [`options`], [`run()`] | the worker itself |
+//! | fetcher, acker, beat | the three parts that own the I/O; running and contact are what they share |
+//! | backend, attempt | what apalis sees, and what it runs |
 //!
-//! ```text
-//!          fetch 64                     one future a job                   acknowledge what gathered
-//! broker ───────────▶ fetcher ─▶ channel ─▶ apalis: limit, panic ─▶ handler ─▶ channel ─▶ acker ───▶ broker
-//!    ▲                                          │ lease, stop token
-//!    └────── renew, reap ── beat (a thread) ◀── running
-//! ```
-//!
-//! A handler that blocks its thread stops fetching and acknowledging, never renewing: the beat has a thread, a runtime
-//! and a connection of its own. A lease that cannot be renewed, was superseded or whose job was cancelled drops the
-//! handler's future.
+//! The README has the way of a job through them, and what is guaranteed.
 
 mod acker;
 mod attempt;
@@ -31,6 +23,7 @@ pub mod handler;
 pub mod options;
 pub mod outcome;
 pub mod process;
+mod queue;
 mod run;
 mod running;
 
@@ -39,4 +32,5 @@ pub use gate::Gate;
 pub use handler::{Handler, JobContext};
 pub use options::WorkerOptions;
 pub use outcome::Outcome;
+pub use queue::Queue;
 pub use run::{RunError, run};

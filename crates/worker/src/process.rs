@@ -1,12 +1,14 @@
 //! A worker process: from its configuration to its drain.
 
-use bulkhead_broker::{Broker, BrokerOptions, Permits};
+use bulkhead_broker::BrokerOptions;
 use bulkhead_domain::{Backoff, Class, Margins, WorkerId};
 use bulkhead_service::{Config, Shell, StartError, reach};
 use bulkhead_store::{ConnectError, Role, Store, StoreOptions};
 use secrecy::ExposeSecret;
 
-use crate::{gate::Gate, handler::Handler, options::WorkerOptions, run::run as run_worker};
+use crate::{
+    gate::Gate, handler::Handler, options::WorkerOptions, queue::Queue, run::run as run_worker,
+};
 
 /// Connects, and runs the handler that `make` makes until the process drains.
 ///
@@ -21,16 +23,16 @@ pub async fn run<H: Handler>(
     let store = store(shell, class).await?;
     let options = broker_options(config)?;
     let url = options.url.expose_secret();
-    let broker = reach("Redis", url, Broker::connect(&options, class)).await?;
+    let queue = reach("Redis", url, Queue::connect(&options, class)).await?;
     let margins = Margins {
         jitter: config.amazon.jitter,
         ..Margins::default()
     };
-    let permits = Permits::new(&broker, margins, config.amazon.time_scale);
-    let handler = make(Gate::new(store, permits));
+    let permits = queue.permits(margins, config.amazon.time_scale);
+    let handler = make(Gate::new(store, permits, &queue));
     shell.health.ready(true);
     let worker = worker_options(config);
-    run_worker(broker, &options, worker, handler, shell.drain.clone()).await?;
+    run_worker(queue, worker, handler, shell.drain.clone()).await?;
     Ok(())
 }
 

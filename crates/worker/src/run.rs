@@ -7,8 +7,6 @@ use apalis_core::{
     error::WorkerError,
     worker::{builder::WorkerBuilder, context::WorkerContext},
 };
-use bulkhead_broker::{Broker, BrokerOptions};
-use bulkhead_service::Outage;
 use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinHandle,
@@ -22,10 +20,10 @@ use crate::{
     attempt::{AcknowledgeLayer, HandlerService},
     backend::Lanes,
     beat::Beat,
-    contact::Contact,
     fetcher::Fetcher,
     handler::Handler,
     options::WorkerOptions,
+    queue::Queue,
     running::Running,
 };
 
@@ -49,23 +47,24 @@ pub enum RunError {
     Runtime(#[source] WorkerError),
 }
 
-/// Runs jobs of the broker's class until `drain` is cancelled; then what runs finishes, snoozes or, after the drain
+/// Runs jobs of the queue's class until `drain` is cancelled; then what runs finishes, snoozes or, after the drain
 /// timeout, is given back, and what has not started goes back at once.
-///
-/// `broker_options` must be those that `broker` was connected with: the beat makes a connection of its own.
 ///
 /// # Errors
 /// See [`RunError`]. A Redis that goes away is no error: it is waited for.
 pub async fn run<H: Handler>(
-    broker: Broker,
-    broker_options: &BrokerOptions,
+    queue: Queue,
     options: WorkerOptions,
     handler: H,
     drain: CancellationToken,
 ) -> Result<(), RunError> {
+    let Queue {
+        broker,
+        options: broker_options,
+        contact,
+    } = queue;
     let options = Arc::new(options);
     let running = Arc::new(Running::default());
-    let contact = Contact::new(Outage::new("Redis"));
     // A part that ends, ends the others: none goes on without the rest.
     let drain = drain.child_token();
     let overdue = CancellationToken::new();
@@ -79,7 +78,7 @@ pub async fn run<H: Handler>(
     };
 
     let beat = Beat {
-        options: broker_options.clone(),
+        options: broker_options,
         class: broker.class(),
         running: Arc::clone(&running),
         contact: contact.clone(),

@@ -29,6 +29,10 @@ pub(crate) struct KeysGenerate {
     /// Where to write the files; made if it is missing
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
+
+    /// Change nothing if all the files are there already: for set-ups that run again
+    #[arg(long)]
+    keep_existing: bool,
 }
 
 struct File {
@@ -78,9 +82,25 @@ struct GeneratedFile {
 
 impl KeysGenerate {
     pub(super) fn run(self, session: &mut Session) -> anyhow::Result<()> {
-        let generated = generate(&self.dir, &session.config().vault.environment)?;
+        let generated = match existing(&self.dir) {
+            Some(existing) if self.keep_existing => existing,
+            _ => generate(&self.dir, &session.config().vault.environment)?,
+        };
         session.show(&generated)
     }
+}
+
+/// The files, if every one of them is there.
+fn existing(folder: &Path) -> Option<Generated> {
+    let files: Vec<GeneratedFile> = FILES
+        .iter()
+        .map(|file| GeneratedFile {
+            path: folder.join(file.name),
+            purpose: file.purpose,
+        })
+        .collect();
+    let complete = files.iter().all(|file| file.path.is_file());
+    complete.then_some(Generated { files })
 }
 
 fn generate(folder: &Path, environment: &str) -> anyhow::Result<Generated> {
@@ -158,6 +178,20 @@ mod tests {
         assert!(token.opener::<bulkhead_vault::ClientSecrets>().is_ok());
         assert!(token.sealer::<bulkhead_vault::AccessTokens>().is_ok());
         assert!(token.sealer::<bulkhead_vault::BuyerPii>().is_err());
+    }
+
+    #[test]
+    fn a_set_is_existing_only_when_every_file_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("keys");
+        assert!(existing(&folder).is_none());
+        generate(&folder).unwrap();
+        assert_eq!(
+            existing(&folder).map(|set| set.files.len()),
+            Some(FILES.len())
+        );
+        fs::remove_file(folder.join("sync.toml")).unwrap();
+        assert!(existing(&folder).is_none());
     }
 
     #[test]

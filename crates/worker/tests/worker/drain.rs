@@ -19,17 +19,17 @@ fn running(state: Option<&JobState>) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_drain_gives_back_what_has_not_started_and_waits_for_what_runs() {
-    let mut fixture = Fixture::start().await;
+    let mut fixture = patient(Duration::from_secs(20)).await;
     let worker = fixture.worker("a", 4).await;
     fixture.enqueue(&[job(0)]).await;
     let run = fixture.started().await;
-    let barrier = run.block();
+    let blocked = run.block();
     fixture.enqueue(&jobs(4)).await;
     for n in 1..4 {
         fixture.until(&job(n), running).await;
     }
     worker.drain.cancel();
-    barrier.wait();
+    drop(blocked);
     for n in 1..4 {
         fixture.until(&job(n), queued).await;
         let entry = fixture.broker.job(job(n).id).await.unwrap().unwrap();
@@ -91,12 +91,13 @@ async fn fetch_in_flight(fixture: &mut Fixture) -> (Worker, FaultProxy) {
     let proxy = FaultProxy::start(Target::Unix(fixture.redis.socket())).unwrap();
     let mut through = fixture.options.clone();
     through.url = proxy.redis_url().into();
-    let worker = fixture.worker_at(&through, "a", 4, |_| ()).await;
+    let worker = fixture.worker_at(&through, "a", 1, |_| ()).await;
     fixture.enqueue(&[job(0)]).await;
-    fixture.started().await.end(Outcome::Done);
-    fixture.until_empty().await;
-    proxy.stall_answers();
+    let run = fixture.started().await;
+    // While its only slot is taken it fetches nothing; the next fetch is the one that is held back.
     fixture.enqueue(&[job(1)]).await;
+    proxy.stall_answers();
+    run.end(Outcome::Done);
     fixture.until(&job(1), running).await;
     (worker, proxy)
 }
@@ -104,6 +105,7 @@ async fn fetch_in_flight(fixture: &mut Fixture) -> (Worker, FaultProxy) {
 async fn patient(response_timeout: Duration) -> Fixture {
     Fixture::with(RedisOptions::default(), |options| {
         options.clock = BrokerClock::Injected(TestClock::frozen_at(Timestamp::now()));
+        options.shards = 1;
         options.visibility_timeout = Duration::from_secs(60);
         options.response_timeout = response_timeout;
     })

@@ -2,7 +2,7 @@
 
 use std::{
     io::Write,
-    sync::{Arc, Barrier, Mutex, OnceLock},
+    sync::{Arc, Condvar, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use bulkhead_domain::{
     ApplicationId, Backoff, Class, ConnectionId, Job, JobId, JobKind, JobParams, Priority,
     TenantId, WorkerId,
 };
-use bulkhead_worker::{Handler, JobContext, Outcome, RunError, WorkerOptions, run};
+use bulkhead_worker::{Handler, JobContext, Outcome, Queue, RunError, WorkerOptions, run};
 use jiff::{Timestamp, civil::date};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -22,7 +22,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub(crate) const VISIBILITY: Duration = Duration::from_millis(400);
+pub(crate) const VISIBILITY: Duration = Duration::from_secs(1);
 
 /// How long a test waits for what must come.
 const LONG: Duration = Duration::from_secs(20);
@@ -41,7 +41,7 @@ pub(crate) struct Worker {
 }
 
 impl Fixture {
-    /// Redis's own clock; leases of 400 ms.
+    /// Redis's own clock; leases of a second.
     pub(crate) async fn start() -> Self {
         Self::with(RedisOptions::default(), |_| ()).await
     }
@@ -94,10 +94,9 @@ impl Fixture {
             },
         };
         change(&mut options);
-        let broker = Broker::connect(at, Class::Sync).await.unwrap();
-        let (handler, drain, at) = (self.handler.clone(), CancellationToken::new(), at.clone());
-        let drained = drain.clone();
-        let ended = tokio::spawn(async move { run(broker, &at, options, handler, drained).await });
+        let queue = Queue::connect(at, Class::Sync).await.unwrap();
+        let drain = CancellationToken::new();
+        let ended = tokio::spawn(run(queue, options, self.handler.clone(), drain.clone()));
         Worker { drain, ended }
     }
 
@@ -189,7 +188,7 @@ pub(crate) struct Run {
 enum Order {
     End(Outcome),
     Panic,
-    Block(Arc<Barrier>),
+    Block(Arc<Gate>),
 }
 
 impl Run {
@@ -201,11 +200,11 @@ impl Run {
         self.order(Order::Panic);
     }
 
-    /// Blocks the thread of the handlers until somebody else waits at the barrier.
-    pub(crate) fn block(&self) -> Arc<Barrier> {
-        let barrier = Arc::new(Barrier::new(2));
-        self.order(Order::Block(Arc::clone(&barrier)));
-        barrier
+    /// Blocks the thread of the handlers until the test drops this, also by failing.
+    pub(crate) fn block(&self) -> Blocked {
+        let blocked = Blocked(Arc::default());
+        self.order(Order::Block(Arc::clone(&blocked.0)));
+        blocked
     }
 
     pub(crate) fn id(&self) -> JobId {
@@ -214,6 +213,28 @@ impl Run {
 
     fn order(&self, order: Order) {
         self.orders.send(order).ok().unwrap();
+    }
+}
+
+#[derive(Default)]
+struct Gate {
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn wait(&self) {
+        let open = self.open.lock().unwrap();
+        drop(self.opened.wait_while(open, |open| !*open).unwrap());
+    }
+}
+
+pub(crate) struct Blocked(Arc<Gate>);
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        *self.0.open.lock().unwrap() = true;
+        self.0.opened.notify_all();
     }
 }
 
@@ -243,9 +264,7 @@ impl Handler for Script {
         let _ = self.0.send(Event::Started(Run { context, orders }));
         loop {
             match ordered.recv().await {
-                Some(Order::Block(barrier)) => {
-                    barrier.wait();
-                }
+                Some(Order::Block(gate)) => gate.wait(),
                 Some(Order::End(outcome)) => {
                     guard.events = None;
                     return outcome;

@@ -8,7 +8,7 @@ use bulkhead_worker::Outcome;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::fixture::{Event, Fixture, VISIBILITY, job, jobs, snooze};
+use crate::fixture::{Event, Fixture, VISIBILITY, eventually, job, jobs, snooze};
 
 fn expires(state: Option<&JobState>) -> Option<Timestamp> {
     match state {
@@ -19,30 +19,37 @@ fn expires(state: Option<&JobState>) -> Option<Timestamp> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_handler_that_blocks_its_thread_keeps_its_lease_and_those_of_jobs_that_wait() {
-    let mut fixture = Fixture::start().await;
+    let clock = TestClock::frozen_at(Timestamp::now());
+    let visibility = Duration::from_secs(2);
+    let injected = BrokerClock::Injected(clock.clone());
+    let mut fixture = Fixture::with(RedisOptions::default(), |options| {
+        options.clock = injected;
+        options.visibility_timeout = visibility;
+    })
+    .await;
     let worker = fixture.worker("a", 2).await;
     fixture.enqueue(&[job(1)]).await;
     let run = fixture.started().await;
-    let barrier = run.block();
+    let blocked = run.block();
     // The fetcher still has a slot; what it brings cannot start.
     fixture.enqueue(&[job(2)]).await;
-    fixture
-        .until(&job(2), |state| expires(state).is_some())
-        .await;
-    for waiting in [job(1), job(2)] {
-        let first = expires(fixture.state(&waiting).await.as_ref()).unwrap();
-        let renewed = |state: Option<&JobState>| expires(state) > Some(first + 3 * VISIBILITY);
-        fixture.until(&waiting, renewed).await;
+    let leased = |state: Option<&JobState>| expires(state).is_some();
+    fixture.until(&job(2), leased).await;
+    for _ in 0..3 {
+        let before = expires(fixture.state(&job(2)).await.as_ref());
+        clock.advance(visibility * 3 / 4);
+        for waiting in [job(1), job(2)] {
+            let renewed = |state: Option<&JobState>| expires(state) > before;
+            fixture.until(&waiting, renewed).await;
+        }
     }
     fixture.no_event();
-    barrier.wait();
+    drop(blocked);
     run.end(Outcome::Done);
     let run = fixture.started().await;
     assert_eq!(run.id(), job(2).id);
-    assert_eq!(
-        fixture.broker.job(run.id()).await.unwrap().unwrap().crashes,
-        0
-    );
+    let entry = fixture.broker.job(run.id()).await.unwrap().unwrap();
+    assert_eq!(entry.crashes, 0);
     run.end(Outcome::Done);
     fixture.until_empty().await;
     worker.drain().await;
@@ -81,6 +88,34 @@ async fn a_job_is_stopped_when_its_lease_is_superseded() {
         worker.drain().await;
     }
     fixture.no_event();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_comes_back_to_the_same_process_is_not_run_twice_at_once() {
+    let clock = TestClock::running();
+    let injected = BrokerClock::Injected(clock.clone());
+    let minute = Duration::from_secs(60);
+    // Renewals are a quarter of a minute apart: it is the fetch that tells.
+    let mut fixture = Fixture::with(RedisOptions::default(), |options| {
+        options.clock = injected;
+        options.visibility_timeout = minute;
+    })
+    .await;
+    let worker = fixture.worker("a", 2).await;
+    fixture.enqueue(&[job(1)]).await;
+    let old = fixture.started().await;
+    clock.advance(minute);
+    let shard = old.context.lease.shard();
+    let reaped = fixture.broker.reap(shard, 1).await.unwrap();
+    assert_eq!(reaped.requeued, [old.id()]);
+    let mut events = [fixture.event().await, fixture.event().await];
+    events.sort_by_key(|event| matches!(event, Event::Started(_)));
+    let [Event::Stopped(_), Event::Started(new)] = events else {
+        panic!("{events:?}");
+    };
+    new.end(Outcome::Done);
+    fixture.until_empty().await;
+    worker.drain().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -141,13 +176,14 @@ async fn an_acknowledgement_that_cannot_succeed_does_not_hold_up_the_others() {
     }
     // Its body is needed to put a job back into its lane, not to complete it.
     fixture.redis.command("DEL {sync.0}:jobs").unwrap();
-    let barrier = runs[0].block();
+    let blocked = runs[0].block();
     let mut runs = runs.into_iter();
     runs.next().unwrap().end(snooze(VISIBILITY));
     runs.for_each(|run| run.end(Outcome::Done));
-    barrier.wait();
-    fixture.until_empty().await;
-    fixture.enqueue(&[job(1)]).await;
+    drop(blocked);
+    let leases = || fixture.redis.command("ZCARD {sync.0}:leases").unwrap();
+    eventually(async || leases() == ":0").await;
+    fixture.enqueue(&[job(20)]).await;
     fixture.started().await.end(Outcome::Done);
     fixture.until_empty().await;
     worker.drain().await;
