@@ -4,10 +4,6 @@ use bulkhead_domain::{ApplicationId, ConnectionId, TenantId};
 use bulkhead_service::StartError;
 use bulkhead_store::SealedColumn;
 use bulkhead_vault::{ClientSecrets, Context, Keyring, RefreshTokens, SealError, Sealed, Sealer};
-use uuid::Uuid;
-
-/// The layout of what is sealed: the secret's text.
-const SCHEMA_VERSION: u16 = 1;
 
 /// Seals refresh tokens.
 #[derive(Debug)]
@@ -36,13 +32,7 @@ impl RefreshTokenSealer {
         connection: ConnectionId,
         token: &str,
     ) -> Result<SealedColumn, SealError> {
-        let context = Context {
-            tenant,
-            connection: Some(connection),
-            column: "refresh_tokens.sealed",
-            record: "",
-            schema_version: SCHEMA_VERSION,
-        };
+        let context = Context::refresh_token(tenant, connection);
         self.0.seal_secret(&context, token.as_bytes()).map(column)
     }
 }
@@ -65,14 +55,8 @@ impl ClientSecretSealer {
         application: ApplicationId,
         secret: &str,
     ) -> Result<SealedColumn, SealError> {
-        let record = application.to_string();
-        let context = Context {
-            tenant: TenantId::new(Uuid::nil()),
-            connection: None,
-            column: "application_secrets.sealed",
-            record: &record,
-            schema_version: SCHEMA_VERSION,
-        };
+        let application = application.to_string();
+        let context = Context::client_secret(&application);
         self.0.seal_secret(&context, secret.as_bytes()).map(column)
     }
 }

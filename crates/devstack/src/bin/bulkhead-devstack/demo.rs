@@ -5,7 +5,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use bulkhead_devstack::fleet::{Fleet, FleetOptions, Night};
+use bulkhead_devstack::fleet::{Fleet, Night};
 use sqlx::PgPool;
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
         progress::{Progress, View},
         summary::Summary,
     },
+    size::Size,
     stack,
     terminal::Interruptions,
 };
@@ -41,18 +42,8 @@ const KILLED_AT: f64 = 0.4;
 /// that nothing was lost.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Connections; one tenant has three times as many as each of the five others.
-    #[arg(long, default_value_t = 24, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2_000))]
-    sellers: u32,
-    /// Orders of each seller.
-    #[arg(long, default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200_000))]
-    orders: u32,
-    /// Seed of the simulated data.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// How many times as fast Amazon's time runs: usage plans, tokens, orders.
-    #[arg(long, default_value_t = 100.0, value_name = "X")]
-    time_scale: f64,
+    #[command(flatten)]
+    size: Size,
     /// Print the summary as one JSON object on standard output.
     #[arg(long)]
     json: bool,
@@ -82,24 +73,16 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
 
 async fn night(args: &Args) -> Result<(Fleet, Crew, ExitCode)> {
     say("starting Redis, Postgres and a simulated Amazon");
-    let fleet = Fleet::start(FleetOptions {
-        sellers: args.sellers,
-        orders: args.orders,
-        seed: args.seed,
-        time_scale: args.time_scale,
-        durable: true,
-        ..Default::default()
-    })
-    .await?;
+    let fleet = Fleet::start(args.size.options()).await?;
     say("starting a scheduler, two sync workers and a token worker");
     let mut crew = Crew::start(&fleet).await?;
 
     say(&format!(
         "onboarding {} sellers through the command line",
-        args.sellers
+        args.size.sellers
     ));
     let onboarding = Instant::now();
-    let time = begins(onboarding_estimate(args.sellers));
+    let time = begins(onboarding_estimate(args.size.sellers));
     let window = NIGHT_WINDOW.to_owned();
     let onboarded = fleet.onboard(&Night::At { time, window }).await?;
     let connections = onboarded.connections();
@@ -114,7 +97,7 @@ async fn night(args: &Args) -> Result<(Fleet, Crew, ExitCode)> {
         .await
         .context("connect to Postgres")?;
     let started = Instant::now();
-    let goal = u64::from(args.orders);
+    let goal = u64::from(args.size.orders);
     let mut view = View::new(goal, std::io::stderr().is_terminal());
     watch(&fleet, &mut crew, &pool, &mut view, connections, goal).await?;
     view.finish();

@@ -10,6 +10,7 @@ mod exec;
 mod psql;
 mod redis;
 mod servers;
+mod size;
 mod stack;
 mod terminal;
 mod up;
