@@ -93,11 +93,7 @@ impl Config {
     pub fn load(sources: &Sources, needs: &[Need]) -> Result<Config, ConfigError> {
         let gathered = Gathered::from(sources);
         // What stands in a file that could not be read is not missing.
-        let needs = if gathered.problems.is_empty() {
-            needs
-        } else {
-            &[]
-        };
+        let needs = if gathered.is_file_read() { needs } else { &[] };
         let mut reader = Reader::new(gathered);
         let config = Config::read(&mut reader);
         config.check_needs(&mut reader, needs);
