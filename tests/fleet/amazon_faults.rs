@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use bulkhead_devstack::fleet::{FleetOptions, Member};
+use bulkhead_devstack::fleet::{FleetOptions, Member, MemberOptions};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::support::{TestNight, quick};
 
 const SEARCH_ORDERS: &str = "orders/2026-01-01/searchOrders";
-const LWA_TOKEN: &str = "lwa/token";
+const LWA_TOKEN: &str = "lwa/oauth2/token";
 
-/// searchOrders: 0.0056 a second, a burst of 20; `usage_plan` tells where it is from.
+/// How often Amazon publishes that searchOrders may be called, after a burst of 20.
 const SEARCH_RATE_PER_S: f64 = 0.0056;
 
 /// How much closer than planned two requests may arrive: the J that the fleet's permits allow for.
@@ -140,10 +140,11 @@ async fn an_amazon_that_does_not_answer_holds_up_only_the_call_that_waits() -> R
     let fault =
         json!({"kind": "timeout", "operation": SEARCH_ORDERS, "seller_id": slow, "count": 1});
     night.fleet.amazon.post("faults", &fault).await?;
-    let _members = at_work(&night).await?;
+    // Longer than a lease, which is renewed all the while.
+    let patience = MemberOptions::default().set("amazon.request_timeout_ms", "3000");
+    let _members = at_work_with(&night, &patience).await?;
     let others = "select count(*) from bulkhead.obligations where kind = 'sync' and state = 'done'";
     night.until(others, 2).await?;
-    // The lease is renewed all the while: nobody else asks in its place.
     all_is_well(&night).await?;
     let asked = requests(&night, Some(SEARCH_ORDERS)).await?;
     let of_slow: Vec<&Request> = asked
@@ -177,10 +178,14 @@ async fn a_night_under_random_faults_stores_every_order_once() -> Result<()> {
 }
 
 async fn at_work(night: &TestNight) -> Result<[Member; 3]> {
+    at_work_with(night, &MemberOptions::default()).await
+}
+
+async fn at_work_with(night: &TestNight, sync: &MemberOptions) -> Result<[Member; 3]> {
     let members = [
         night.start("scheduler", "scheduler").await?,
         night.start("token", "token-1").await?,
-        night.start("sync", "sync-1").await?,
+        night.start_with("sync", "sync-1", sync).await?,
     ];
     night.enqueue_all().await?;
     Ok(members)

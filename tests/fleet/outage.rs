@@ -64,6 +64,10 @@ async fn while_postgres_is_down_every_process_that_needs_it_waits_and_says_so_on
             "{name}: {told:?}"
         );
         ensure!(told.values().all(|times| *times == 1), "{name}: {told:?}");
+        // Whoever said that it is down says that it is back, with or without another job.
+        for dependency in told.keys() {
+            until_said(&night, name, dependency, BACK, 1).await?;
+        }
     }
     Ok(())
 }
