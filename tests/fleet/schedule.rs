@@ -60,7 +60,7 @@ async fn a_tick_plans_each_connections_sync_at_its_own_place_in_the_window() -> 
     ensure!(night.number(outside).await? == 0, "due outside the window");
     let places = "select count(distinct due_at) from bulkhead.obligations where kind = 'sync'";
     ensure!(night.number(places).await? == 12, "two at the same place");
-    // Spread: with 12 places by chance, all in one half of the hour once in 2,000 fleets; the ids are random.
+    // By chance, all of 12 within a sixth of the window: once in millions of fleets.
     let span = "select extract(epoch from max(due_at) - min(due_at))::bigint from bulkhead.obligations where kind = 'sync'";
     ensure!(
         night.number(span).await? > 600,

@@ -260,7 +260,7 @@ async fn a_store_that_hangs_is_given_up_and_named() -> Result<()> {
         is_refused(fleet, "token", &redis)
     );
     fleet.redis.cont();
-    (ended.0?, ended.1?, ended.2?);
+    ended.0.and(ended.1).and(ended.2)?;
     let postgres = refusal(
         "a Postgres that hangs",
         DEPENDENCY,
@@ -274,7 +274,7 @@ async fn a_store_that_hangs_is_given_up_and_named() -> Result<()> {
         is_refused(fleet, "token", &postgres)
     );
     fleet.postgres.cont();
-    (ended.0?, ended.1?, ended.2?);
+    ended.0.and(ended.1).and(ended.2)?;
     nothing_was_done(&night).await
 }
 
@@ -289,10 +289,12 @@ async fn all_refused(night: &TestNight, classes: &[&str], refusals: &[Refusal]) 
 
 async fn is_refused(fleet: &Fleet, class: &str, refusal: &Refusal) -> Result<()> {
     let name = format!("refused-{class}");
-    let mut command = fleet.member_command(class, &name, &refusal.options)?;
-    let running = tokio::task::spawn_blocking(move || command.output());
+    let command = fleet.member_command(class, &name, &refusal.options)?;
+    let mut command = tokio::process::Command::from(command);
+    // One that starts after all is not left behind.
+    let running = command.kill_on_drop(true).output();
     let output = tokio::time::timeout(ENDS_WITHIN, running).await;
-    let output = output.with_context(|| format!("{class} started with {}", refusal.what))???;
+    let output = output.with_context(|| format!("{class} started with {}", refusal.what))??;
     judge(&output, refusal).with_context(|| {
         let stderr = String::from_utf8_lossy(&output.stderr);
         format!("{class} with {}: {}: {stderr}", refusal.what, output.status)
