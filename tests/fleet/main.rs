@@ -1,13 +1,19 @@
 //! Claims about the whole fleet, shown against real servers and real processes.
 
+mod amazon_faults;
 mod architecture;
 mod collector;
 mod crash;
 mod drain;
+mod fallback;
+mod incremental;
 mod judge;
 mod leaks;
 mod night;
+mod outage;
 mod redis_loss;
+mod schedule;
+mod start;
 mod stopped_worker;
 mod support;
 mod takeover;

@@ -93,8 +93,16 @@ impl TestNight {
         self.until(open, 0).await
     }
 
-    /// Fails unless exactly what the simulated Amazon served is stored, once.
+    /// Fails unless exactly what the simulated Amazon served is stored, once, and no request was throttled.
     pub(crate) async fn nothing_lost_nothing_twice(&self) -> Result<()> {
+        self.everything_stored_once().await?;
+        let throttled = self.fleet.amazon.counts().await?.throttled;
+        anyhow::ensure!(throttled == 0, "{throttled} requests were throttled");
+        Ok(())
+    }
+
+    /// Fails unless exactly what the simulated Amazon served is stored, once.
+    pub(crate) async fn everything_stored_once(&self) -> Result<()> {
         for seller in &self.fleet.amazon.ready.sellers {
             let served = self.fleet.amazon.served(&seller.seller_id).await?;
             let existing = self.fleet.amazon.orders(&seller.seller_id).await?;
@@ -138,8 +146,6 @@ impl TestNight {
                 items.len()
             );
         }
-        let throttled = self.fleet.amazon.counts().await?.throttled;
-        anyhow::ensure!(throttled == 0, "{throttled} requests were throttled");
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ impl From<&Config> for AmazonOptions {
             eu: amazon.endpoints.eu.to_string(),
             fe: amazon.endpoints.fe.to_string(),
             user_agent: amazon.user_agent.clone(),
+            request_timeout: config.amazon.request_timeout,
             plain_http_hosts: config.security.allow_plaintext_hosts.clone(),
             ..Self::default()
         }

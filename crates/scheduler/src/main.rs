@@ -62,7 +62,7 @@ async fn connect(shell: &Shell) -> anyhow::Result<Scheduler> {
         Err(error @ ConnectError::Unreachable(_)) => {
             return Err(StartError::dependency("Postgres", url, error).into());
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(StartError::refused(error.to_string()).into()),
     };
     let redis = config.redis.url()?;
     let options = BrokerOptions {

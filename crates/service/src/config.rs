@@ -91,7 +91,10 @@ impl Config {
     /// # Errors
     /// Every problem found, each naming its source and what to do.
     pub fn load(sources: &Sources, needs: &[Need]) -> Result<Config, ConfigError> {
-        let mut reader = Reader::new(Gathered::from(sources));
+        let gathered = Gathered::from(sources);
+        // What stands in a file that could not be read is not missing.
+        let needs = if gathered.is_file_read() { needs } else { &[] };
+        let mut reader = Reader::new(gathered);
         let config = Config::read(&mut reader);
         config.check_needs(&mut reader, needs);
         reader.finish().map(|()| config)

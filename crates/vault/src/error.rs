@@ -112,6 +112,19 @@ pub enum KeyringError {
         /// The keyring file.
         path: PathBuf,
     },
+    /// The file says that it is for another environment: nothing of this one would open.
+    #[error(
+        "keyring {}: is for the environment `{keyring}`, but this process is in `{process}`: correct vault.keyring or vault.environment",
+        path.display()
+    )]
+    OtherEnvironment {
+        /// The keyring file.
+        path: PathBuf,
+        /// The file's.
+        keyring: String,
+        /// The process's.
+        process: String,
+    },
     /// The operating system gives no random numbers.
     #[error("the operating system gives no random numbers")]
     NoRandomness,
@@ -135,6 +148,9 @@ pub enum Problem {
         /// Where reading stopped, from 1.
         line: usize,
     },
+    /// The environment that it is for has no name.
+    #[error("`environment` must be a name")]
+    NoEnvironment,
     /// A table that is no purpose.
     #[error("unknown purpose [{name}]")]
     UnknownPurpose {

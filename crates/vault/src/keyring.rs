@@ -32,10 +32,18 @@ impl Keyring {
                 path: path.to_owned(),
             });
         }
+        let file = KeyringFile::read(path)?;
+        if let Some(other) = file.environment().filter(|other| *other != environment) {
+            return Err(KeyringError::OtherEnvironment {
+                path: path.to_owned(),
+                keyring: other.to_owned(),
+                process: environment.to_owned(),
+            });
+        }
         Ok(Self {
             path: path.to_owned(),
             environment: environment.into(),
-            file: KeyringFile::read(path)?,
+            file,
         })
     }
 

@@ -1,6 +1,8 @@
 //! The file that holds key-encryption keys: generated, restricted to what a class needs, written, read.
 //!
 //! ```toml
+//! environment = "production"  # the only one it is for
+//!
 //! [refresh_tokens]
 //! current = 1
 //!
@@ -29,6 +31,7 @@ use crate::{
 /// Key pairs by purpose.
 #[derive(Clone, Default)]
 pub struct KeyringFile {
+    environment: Option<String>,
     purposes: BTreeMap<PurposeKind, PurposeKeys>,
 }
 
@@ -88,7 +91,19 @@ impl KeyringFile {
             };
             purposes.insert(purpose, keys);
         }
-        Ok(Self { purposes })
+        Ok(Self {
+            environment: None,
+            purposes,
+        })
+    }
+
+    /// For the processes of one environment: those of another refuse it.
+    #[must_use]
+    pub fn for_environment(self, environment: &str) -> Self {
+        Self {
+            environment: Some(environment.to_owned()),
+            ..self
+        }
     }
 
     /// What a class gets: the purposes that are listed, and of those listed as [`Access::SealOnly`] only the public halves.
@@ -105,7 +120,10 @@ impl KeyringFile {
             }
             purposes.insert(*purpose, keys);
         }
-        Self { purposes }
+        Self {
+            environment: self.environment.clone(),
+            purposes,
+        }
     }
 
     /// Reads a keyring file that only this process's user may be able to read or write.
@@ -138,6 +156,11 @@ impl KeyringFile {
         file.write_all(format::render(self).as_bytes())
             .and_then(|()| file.sync_all())
             .map_err(failed)
+    }
+
+    /// The environment that it is for, if it is for one only.
+    pub(crate) fn environment(&self) -> Option<&str> {
+        self.environment.as_deref()
     }
 
     pub(crate) fn keys(&self, purpose: PurposeKind) -> Option<&PurposeKeys> {

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bulkhead_vault::{Keyring, KeyringFile};
+use bulkhead_vault::{Access, Keyring, KeyringFile, PurposeKind};
 use tempfile::TempDir;
 
 /// A keyring of one purpose, with both halves.
@@ -17,10 +17,7 @@ fn good() -> (TempDir, PathBuf, String) {
     let path = folder.path().join("keyring.toml");
     KeyringFile::generate()
         .unwrap()
-        .restricted_to(&[(
-            bulkhead_vault::PurposeKind::RefreshTokens,
-            bulkhead_vault::Access::Open,
-        )])
+        .restricted_to(&[(PurposeKind::RefreshTokens, Access::Open)])
         .write(&path)
         .unwrap();
     let text = fs::read_to_string(&path).unwrap();
@@ -107,6 +104,20 @@ fn an_environment_without_a_name_is_refused() {
 }
 
 #[test]
+fn a_keyring_for_one_environment_is_refused_in_another() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("keyring.toml");
+    let file = KeyringFile::generate().unwrap();
+    let restricted = file
+        .for_environment("a \"quoted\" name")
+        .restricted_to(&[(PurposeKind::BuyerPii, Access::SealOnly)]);
+    restricted.write(&path).unwrap();
+    assert!(Keyring::load(&path, "a \"quoted\" name").is_ok());
+    let problem = "is for the environment `a \"quoted\" name`, but this process is in `test`: correct vault.keyring or vault.environment";
+    assert_eq!(refusal(&path, ""), problem);
+}
+
+#[test]
 fn every_flaw_of_the_content_is_told_in_one_line() {
     let (_folder, path, text) = good();
     let (public, private) = (value_of(&text, "public"), value_of(&text, "private"));
@@ -123,6 +134,10 @@ fn every_flaw_of_the_content_is_told_in_one_line() {
             text.replace("[refresh_tokens]", "[refresh_token]")
                 .replace("refresh_tokens.keys", "refresh_token.keys"),
             "unknown purpose [refresh_token]".to_owned(),
+        ),
+        (
+            format!("environment = \"\"\n{text}"),
+            "`environment` must be a name".to_owned(),
         ),
         (
             text.replace("current = 1", "current = 1\ncurent = 1"),

@@ -39,14 +39,22 @@ impl Contact {
 
     /// It answered this part.
     pub(crate) fn answered(&mut self) {
-        if self.failures > 1 {
-            let mut waiting = self.shared.waiting();
-            *waiting -= 1;
-            if *waiting == 0 {
-                self.shared.outage.up();
-            }
+        let waited = std::mem::take(&mut self.failures) > 1;
+        if !waited && !self.shared.outage.is_down() {
+            return;
         }
-        self.failures = 0;
+        let mut waiting = self.shared.waiting();
+        if waited {
+            *waiting -= 1;
+        }
+        if *waiting == 0 {
+            self.shared.outage.up();
+        }
+    }
+
+    /// It did not answer a question that this part does not repeat: the outage does not last until it has an answer.
+    pub(crate) fn unanswered(&self, error: &(dyn Error + 'static)) {
+        self.shared.outage.down(error);
     }
 
     /// It did not answer this part; returns how long to wait before the next try.
@@ -106,5 +114,23 @@ mod tests {
         fetcher.failed(&error);
         fetcher.answered();
         assert_eq!(*beat.shared.waiting(), 0);
+    }
+
+    #[test]
+    fn an_outage_that_only_an_unrepeated_question_met_ends_with_the_next_answer_to_any_part() {
+        let mut fetcher = Contact::new(Outage::new("Redis"));
+        let gate = fetcher.clone();
+        let error = io::Error::other("connection refused");
+        gate.unanswered(&error);
+        assert!(gate.shared.outage.is_down());
+        fetcher.answered();
+        assert!(!gate.shared.outage.is_down());
+        fetcher.failed(&error);
+        fetcher.failed(&error);
+        gate.unanswered(&error);
+        fetcher.clone().answered();
+        assert!(gate.shared.outage.is_down(), "the fetcher still waits");
+        fetcher.answered();
+        assert!(!gate.shared.outage.is_down());
     }
 }

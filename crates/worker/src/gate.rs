@@ -1,21 +1,20 @@
 //! The two gates of a job: into its tenant's rows, and out to Amazon. Both ask whether this attempt still may.
 
-use std::{
-    error::Error,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use bulkhead_broker::{Broker, Permit, PermitAnswer, PermitSubject, Permits, Stop};
 use bulkhead_domain::Operation;
 use bulkhead_service::Outage;
-use bulkhead_store::{Entered, JobRef, JobTx, Outcome as JobOutcome, Store};
+use bulkhead_store::{Entered, JobRef, JobTx, Outcome as JobOutcome, Store, StoreError};
 use tracing::{Instrument, debug, info_span, warn};
 
 use crate::{contact::Contact, end::End, handler::JobContext, outcome::Outcome, queue::Queue};
 
 /// How long a job stays away from a store that does not answer, and from a Redis whose fences are being rebuilt.
 const AWAY: Duration = Duration::from_secs(2);
+
+/// Between two looks whether Postgres is back.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long a job waits whose connection is paused or stopped; releasing it wakes nothing.
 const STOPPED: Duration = Duration::from_secs(30);
@@ -26,9 +25,9 @@ pub struct Gate {
     store: Store,
     broker: Broker,
     permits: Permits,
-    postgres: Outage,
-    /// Of all jobs together: permits are one more part of the process that asks Redis.
-    redis: Mutex<Contact>,
+    postgres: Arc<Outage>,
+    /// The worker's own parts repeat what Redis does not answer and find out when it is back; a job goes away instead.
+    redis: Contact,
 }
 
 impl Gate {
@@ -39,8 +38,8 @@ impl Gate {
             store,
             broker: queue.broker.clone(),
             permits,
-            postgres: Outage::new("Postgres"),
-            redis: Mutex::new(queue.contact.clone()),
+            postgres: Arc::new(Outage::new("Postgres")),
+            redis: queue.contact.clone(),
         }
     }
 
@@ -74,7 +73,6 @@ impl Gate {
         let span = info_span!("permit", operation = %operation);
         let request = self.permits.request(&context.lease, &subject, operation);
         let answer = request.instrument(span).await?;
-        self.redis(Contact::answered);
         let end = match answer {
             PermitAnswer::Granted(permit) => return Ok(permit),
             PermitAnswer::WaitUntil(wait) => snooze(wait, "waiting for the usage plan"),
@@ -120,18 +118,23 @@ impl Gate {
         match ended {
             Ok(outcome) | Err(End::With(outcome)) => outcome,
             Err(End::Postgres(error)) => {
-                self.postgres.down(&error);
+                self.postgres_is_down(&error);
                 snooze(AWAY, "waiting for Postgres")
             }
             Err(End::Redis(error)) => {
-                self.redis(|contact| contact.failed(&error));
+                self.redis.unanswered(&error);
                 snooze(AWAY, "waiting for Redis")
             }
         }
     }
 
-    fn redis<T>(&self, tell: impl FnOnce(&mut Contact) -> T) -> T {
-        tell(&mut self.redis.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The job comes back, maybe to another process: this one must find out by itself when Postgres is there again.
+    fn postgres_is_down(&self, error: &StoreError) {
+        let news = !self.postgres.is_down();
+        self.postgres.down(error);
+        if news {
+            tokio::spawn(until_back(self.store.clone(), Arc::clone(&self.postgres)));
+        }
     }
 
     /// Tells Postgres that the job was given up.
@@ -145,6 +148,15 @@ impl Gate {
         warn!(
             "Postgres does not know yet that the job was given up; the scheduler's reconciliation will tell it"
         );
+    }
+}
+
+async fn until_back(store: Store, postgres: Arc<Outage>) {
+    while postgres.is_down() {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        if store.ping().await.is_ok() {
+            postgres.up();
+        }
     }
 }
 

@@ -18,7 +18,8 @@ use crate::{output::Answer, session::Session, table::Rows};
 
 /// Makes fresh keys: a keyring with all of them, and for each class a file with those it needs
 ///
-/// Each file is readable by its owner alone, and none that exists is overwritten. Give each process its file as
+/// Each file is readable by its owner alone, is for the environment in `vault.environment` alone, and none that exists
+/// is overwritten. Give each process its file as
 /// `vault.keyring`, and keep `keyring.toml` offline: whoever has it opens everything.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -83,7 +84,7 @@ impl KeysGenerate {
     pub(super) fn run(self, session: &mut Session) -> anyhow::Result<()> {
         let generated = match existing(&self.dir) {
             Some(existing) if self.keep_existing => existing,
-            _ => generate(&self.dir)?,
+            _ => generate(&self.dir, &session.config().vault.environment)?,
         };
         session.show(&generated)
     }
@@ -102,7 +103,7 @@ fn existing(folder: &Path) -> Option<Generated> {
     complete.then_some(Generated { files })
 }
 
-fn generate(folder: &Path) -> anyhow::Result<Generated> {
+fn generate(folder: &Path, environment: &str) -> anyhow::Result<Generated> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -112,7 +113,7 @@ fn generate(folder: &Path) -> anyhow::Result<Generated> {
     for file in &FILES {
         refuse_existing(&folder.join(file.name))?;
     }
-    let all = KeyringFile::generate()?;
+    let all = KeyringFile::generate()?.for_environment(environment);
     let mut files = Vec::new();
     for file in &FILES {
         let path = folder.join(file.name);
@@ -158,7 +159,7 @@ mod tests {
     fn each_class_gets_the_keys_it_needs_and_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("keys");
-        generate(&folder).unwrap();
+        generate(&folder, "test").unwrap();
         let keyring = |name: &str| Keyring::load(&folder.join(name), "test").unwrap();
         let cli = keyring("cli.toml");
         assert!(cli.sealer::<bulkhead_vault::RefreshTokens>().is_ok());
@@ -198,7 +199,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let kept = folder.path().join("token.toml");
         fs::write(&kept, "precious").unwrap();
-        let refusal = generate(folder.path()).unwrap_err().to_string();
+        let refusal = generate(folder.path(), "test").unwrap_err().to_string();
         assert!(refusal.contains("token.toml exists"), "{refusal}");
         assert_eq!(fs::read_to_string(&kept).unwrap(), "precious");
         assert!(!folder.path().join("keyring.toml").exists());

@@ -24,6 +24,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 pub struct MemberOptions {
     /// Further settings, `section.key` → value.
     pub settings: BTreeMap<String, String>,
+    /// Another file than the fleet's.
+    pub configuration: Option<PathBuf>,
 }
 
 impl MemberOptions {
@@ -31,6 +33,13 @@ impl MemberOptions {
     #[must_use]
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.settings.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// With this file as its configuration.
+    #[must_use]
+    pub fn configured_by(mut self, path: &Path) -> Self {
+        self.configuration = Some(path.to_owned());
         self
     }
 }
@@ -64,23 +73,9 @@ impl Fleet {
     /// # Errors
     /// If it cannot be started.
     pub fn spawn_member(&self, class: &str, name: &str, options: &MemberOptions) -> Result<Member> {
-        let port_file = self.folder.join(format!("{name}.port"));
+        let port_file = self.port_file(name);
         let _absent = fs::remove_file(&port_file);
-        let mut command = Command::new(program(&format!("bulkhead-{class}"))?);
-        command
-            .arg("--config")
-            .arg(self.configuration())
-            .env(
-                "BULKHEAD_POSTGRES__URL",
-                self.role_url(&format!("bulkhead_{class}")),
-            )
-            .env("BULKHEAD_HEALTH__PORT_FILE", &port_file);
-        if class != "scheduler" {
-            command.env("BULKHEAD_VAULT__KEYRING", self.keyring(class));
-        }
-        for (key, value) in &options.settings {
-            command.env(variable(key), value);
-        }
+        let mut command = self.member_command(class, name, options)?;
         if class == "scheduler" {
             command.arg("run");
         }
@@ -89,6 +84,39 @@ impl Fleet {
             process: ChildProcess::spawn(child)?,
             port_file,
         })
+    }
+
+    /// `bulkhead-<class>` as [`Fleet::spawn_member`] would run it, without a subcommand.
+    ///
+    /// # Errors
+    /// If it is not built.
+    pub fn member_command(
+        &self,
+        class: &str,
+        name: &str,
+        options: &MemberOptions,
+    ) -> Result<Command> {
+        let configuration = options.configuration.clone();
+        let mut command = Command::new(program(&format!("bulkhead-{class}"))?);
+        command
+            .arg("--config")
+            .arg(configuration.unwrap_or_else(|| self.configuration()))
+            .env(
+                "BULKHEAD_POSTGRES__URL",
+                self.role_url(&format!("bulkhead_{class}")),
+            )
+            .env("BULKHEAD_HEALTH__PORT_FILE", self.port_file(name));
+        if class != "scheduler" {
+            command.env("BULKHEAD_VAULT__KEYRING", self.keyring(class));
+        }
+        for (key, value) in &options.settings {
+            command.env(variable(key), value);
+        }
+        Ok(command)
+    }
+
+    fn port_file(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.port"))
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Amazon {
     pub time_scale: f64,
     /// How much a request's way to Amazon may vary; permits keep this margin.
     pub jitter: Duration,
+    /// How long a whole request may take; longer ones are given up and made again later.
+    pub request_timeout: Duration,
     /// How every request names the application, as Amazon asks.
     pub user_agent: String,
 }
@@ -60,6 +62,11 @@ impl Amazon {
             },
             time_scale: reader.float("amazon.time_scale", 1.0, 0.001..=1_000_000.0),
             jitter: reader.milliseconds("amazon.jitter_ms", 50, 0..=10_000),
+            request_timeout: reader.milliseconds(
+                "amazon.request_timeout_ms",
+                30_000,
+                100..=600_000,
+            ),
             user_agent: user_agent(reader),
         };
         amazon.refuse_scaled_time_at_amazon(reader);

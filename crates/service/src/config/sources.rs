@@ -69,6 +69,12 @@ impl Gathered {
         gathered
     }
 
+    /// Whether the file, if there is one, gave its settings.
+    pub(super) fn is_file_read(&self) -> bool {
+        let mut problems = self.problems.iter();
+        !problems.any(|problem| matches!(problem.source, Source::File { .. }))
+    }
+
     fn read_file(&mut self, path: &Path) {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,

@@ -92,6 +92,13 @@ fn flags_win_over_the_environment_and_the_environment_over_the_file() {
 }
 
 #[test]
+fn what_a_broken_file_would_have_set_is_not_also_reported_as_missing() {
+    let problems = Given::file("[postgres\nurl = 1").problems(&[Need::Postgres, Need::Redis]);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].contains("not valid TOML"), "{problems:?}");
+}
+
+#[test]
 fn every_kind_of_setting_can_come_from_the_environment() {
     let given = Given::nothing()
         .variable("BULKHEAD_AMAZON__ENDPOINTS__NA", "http://127.0.0.1:8080")

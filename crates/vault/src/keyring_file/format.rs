@@ -10,12 +10,16 @@ use zeroize::Zeroizing;
 use super::{KeyPair, KeyringFile, PurposeKeys};
 use crate::{error::Problem, purpose::PurposeKind, wrap};
 
+/// Beside the purposes, so none may be called so.
+const ENVIRONMENT: &str = "environment";
+
 pub(super) fn parse(text: &str) -> Result<KeyringFile, Problem> {
-    let table: Table = text
+    let mut table: Table = text
         .parse()
         .map_err(|error: toml::de::Error| Problem::NotToml {
             line: line_of(text, error.span().map_or(0, |span| span.start)),
         })?;
+    let environment = environment(&mut table)?;
     let mut purposes = BTreeMap::new();
     for (name, value) in table {
         let purpose: PurposeKind = name
@@ -23,11 +27,26 @@ pub(super) fn parse(text: &str) -> Result<KeyringFile, Problem> {
             .map_err(|_| Problem::UnknownPurpose { name: name.clone() })?;
         purposes.insert(purpose, purpose_keys(purpose, value)?);
     }
-    Ok(KeyringFile { purposes })
+    Ok(KeyringFile {
+        environment,
+        purposes,
+    })
+}
+
+fn environment(table: &mut Table) -> Result<Option<String>, Problem> {
+    match table.remove(ENVIRONMENT) {
+        None => Ok(None),
+        Some(Value::String(name)) if !name.is_empty() => Ok(Some(name)),
+        Some(_) => Err(Problem::NoEnvironment),
+    }
 }
 
 pub(super) fn render(file: &KeyringFile) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(4096));
+    if let Some(environment) = file.environment() {
+        let environment = Value::from(environment);
+        text.push_str(&format!("{ENVIRONMENT} = {environment}\n\n"));
+    }
     for (purpose, keys) in &file.purposes {
         let current = keys.current().version;
         text.push_str(&format!("[{purpose}]\ncurrent = {current}\n"));
