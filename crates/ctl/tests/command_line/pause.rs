@@ -30,7 +30,7 @@ async fn a_paused_connection_owes_nothing_and_its_lanes_are_held() {
             .all(|job| job["state"] == "cancelled"),
         "{jobs}"
     );
-    assert_eq!(jobs[0]["last_error"], "ticket 4711");
+    assert_eq!(jobs[0]["last_error"], "paused: ticket 4711");
     let id = paused[0]["id"].as_str().unwrap().parse().unwrap();
     for class in [Class::Sync, Class::Token] {
         let queue = fleet.broker(class).await;
