@@ -33,7 +33,11 @@ pub(crate) fn quick(sellers: u32, orders: u32) -> FleetOptions {
 impl TestNight {
     /// Servers, simulator and onboarded sellers; no process of the fleet runs yet.
     pub(crate) async fn onboarded(options: FleetOptions) -> Result<Self> {
-        let fleet = Fleet::start(options).await?;
+        Self::onboarded_at(Fleet::start(options).await?).await
+    }
+
+    /// The same on a fleet that a test has changed before.
+    pub(crate) async fn onboarded_at(fleet: Fleet) -> Result<Self> {
         fleet.onboard(&Night::None).await?;
         let pool = PgPool::connect(&fleet.admin_url()).await?;
         Ok(Self { fleet, pool })

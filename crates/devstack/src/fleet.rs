@@ -21,7 +21,7 @@ pub use self::{
     onboarding::{APPLICATION, Night, Onboarded, TenantPlan, tenant_plans},
     options::FleetOptions,
 };
-use crate::{PostgresOptions, PostgresServer, RedisOptions, RedisServer};
+use crate::{PostgresOptions, PostgresServer, RedisOptions, RedisServer, folder::ServerFolder};
 
 /// The database of the fleet.
 pub const DATABASE: &str = "bulkhead";
@@ -40,7 +40,7 @@ pub struct Fleet {
     /// The simulated Amazon.
     pub amazon: Amazon,
     options: FleetOptions,
-    _temporary: Option<tempfile::TempDir>,
+    _temporary: Option<ServerFolder>,
 }
 
 impl Fleet {
@@ -170,14 +170,13 @@ impl Fleet {
     }
 }
 
-fn folder(options: &FleetOptions) -> Result<(PathBuf, Option<tempfile::TempDir>)> {
+/// Where it is asked for, or a folder that goes with its owner: with the keys in it, also if that is killed.
+fn folder(options: &FleetOptions) -> Result<(PathBuf, Option<ServerFolder>)> {
     if let Some(folder) = &options.folder {
         private_folder(folder)?;
         return Ok((folder.clone(), None));
     }
-    let temporary = tempfile::Builder::new()
-        .prefix("bulkhead-fleet-")
-        .tempdir()?;
+    let temporary = ServerFolder::create(None, None)?;
     Ok((temporary.path().to_owned(), Some(temporary)))
 }
 

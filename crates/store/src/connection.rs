@@ -23,6 +23,9 @@ pub use state::ConnectionState;
 
 use row::ConnectionRow;
 
+/// Begins the last error of what a pause has withdrawn: a resume owes exactly these again.
+const PAUSED: &str = "paused: ";
+
 /// A connection to be.
 #[derive(Debug, Clone, Copy)]
 pub struct NewConnection<'a> {
@@ -141,8 +144,8 @@ impl Connections<'_> {
         Ok(())
     }
 
-    /// Stops an active connection until [`Connections::resume`]: what it owes is withdrawn, and jobs that run cannot
-    /// enter any more. Returns whether it was active.
+    /// Stops an active connection until [`Connections::resume`]: what it owes is withdrawn until then, and jobs that run
+    /// cannot enter any more. Returns whether it was active.
     ///
     /// # Errors
     /// As any statement.
@@ -159,7 +162,8 @@ impl Connections<'_> {
         if !set_state(&mut transaction, tenant, id, to, &[ConnectionState::Active]).await? {
             return Ok(false);
         }
-        let withdrawn = cancel_connection(&mut transaction, tenant, id, reason).await?;
+        let marked = format!("{PAUSED}{reason}");
+        let withdrawn = cancel_connection(&mut transaction, tenant, id, &marked).await?;
         let details = json!({ "reason": reason, "obligations_cancelled": withdrawn });
         append(
             &mut transaction,
@@ -174,7 +178,8 @@ impl Connections<'_> {
         Ok(true)
     }
 
-    /// Works for a paused connection again, beginning with its access token. Returns whether it was paused.
+    /// Works for a paused connection again, beginning with its access token; the syncs that the pause withdrew are owed
+    /// again, those of nights that it missed at once. Returns whether it was paused.
     ///
     /// # Errors
     /// As any statement.
@@ -191,13 +196,14 @@ impl Connections<'_> {
             return Ok(false);
         }
         token_refresh::owe_now(&mut transaction, tenant, id).await?;
+        let owed = owe_after_pause(&mut transaction, tenant, id).await?;
         append(
             &mut transaction,
             tenant,
             id,
             actor,
             "connection.resume",
-            json!({}),
+            json!({ "obligations_owed_again": owed }),
         )
         .await?;
         within(DOING, transaction.commit()).await?;
@@ -357,6 +363,21 @@ async fn set_state(
     );
     let moved = within("set a connection's state", set.execute(session)).await?;
     Ok(moved.rows_affected() == 1)
+}
+
+async fn owe_after_pause(
+    session: &mut PgConnection,
+    tenant: TenantId,
+    id: ConnectionId,
+) -> Result<u64, StoreError> {
+    let owe = sqlx::query_file!(
+        "queries/obligations/owe_after_pause.sql",
+        tenant.uuid(),
+        id.uuid(),
+        PAUSED
+    );
+    let owed = within("owe again what a pause withdrew", owe.execute(session)).await?;
+    Ok(owed.rows_affected())
 }
 
 async fn replace_refresh_token(

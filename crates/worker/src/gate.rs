@@ -6,7 +6,7 @@ use bulkhead_broker::{Permit, PermitAnswer, PermitSubject, Permits, Stop};
 use bulkhead_domain::Operation;
 use bulkhead_service::Outage;
 use bulkhead_store::{Entered, JobRef, JobTx, Outcome as JobOutcome, Store, StoreError};
-use tracing::{Instrument, debug_span, warn};
+use tracing::{Instrument, info_span, warn};
 
 use crate::{contact::Contact, end::End, handler::JobContext, outcome::Outcome, queue::Queue};
 
@@ -68,7 +68,7 @@ impl Gate {
         operation: &'static Operation,
     ) -> Result<Permit, End> {
         let subject = subject(context);
-        let span = debug_span!("permit", operation = %operation);
+        let span = info_span!("permit", operation = %operation);
         let request = self.permits.request(&context.lease, &subject, operation);
         let answer = request.instrument(span).await?;
         let end = match answer {

@@ -1,6 +1,10 @@
 //! The connection's access token, opened for one call.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use bulkhead_domain::{ConnectionId, TenantId};
 use bulkhead_store::AccessToken as StoredToken;
@@ -60,6 +64,30 @@ impl TokenKeys {
     }
 }
 
+/// Generations of tokens that Amazon has refused, by connection: not used again while a newer one is awaited.
+#[derive(Debug, Default)]
+pub(crate) struct Refused(Mutex<HashMap<ConnectionId, u64>>);
+
+impl Refused {
+    /// Amazon has refused the token of this generation.
+    pub(crate) fn add(&self, connection: ConnectionId, generation: u64) {
+        let mut refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.insert(connection, generation);
+    }
+
+    /// Whether the token of this generation was refused; a newer one clears it.
+    pub(crate) fn has(&self, connection: ConnectionId, generation: u64) -> bool {
+        let mut refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let was = refused
+            .get(&connection)
+            .is_some_and(|last| *last >= generation);
+        if !was {
+            refused.remove(&connection);
+        }
+        was
+    }
+}
+
 /// Whether a token can still be used for a call that begins at `now`.
 pub(crate) fn is_usable(token: &StoredToken, now: Timestamp) -> bool {
     let reserve = token
@@ -88,6 +116,16 @@ mod tests {
             lifetime: Duration::from_secs(3_600),
             generation: 1,
         }
+    }
+
+    #[test]
+    fn a_refused_token_is_not_used_again_and_a_newer_one_is() {
+        let (refused, connection) = (Refused::default(), ConnectionId::new(uuid::Uuid::nil()));
+        assert!(!refused.has(connection, 3));
+        refused.add(connection, 3);
+        assert!(refused.has(connection, 3));
+        assert!(!refused.has(connection, 4));
+        assert!(!refused.has(connection, 3), "the newer one was seen");
     }
 
     #[test]

@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use bulkhead_amazon::{CallError, SpApi, orders::PaginationToken};
-use bulkhead_domain::{Dataset, Operation};
+use bulkhead_domain::{ConnectionId, Dataset, Operation};
 use bulkhead_service::crash_point;
 use bulkhead_store::{
-    AdvanceError, Checkpoint, EnteredConnection, JobTx, Outcome as JobOutcome, Progress,
-    TokenRefresh,
+    AccessToken as StoredToken, AdvanceError, Checkpoint, EnteredConnection, JobTx,
+    Outcome as JobOutcome, Progress, TokenRefresh,
 };
 use bulkhead_vault::AccessToken;
 use bulkhead_worker::{End, Gate, Handler, JobContext, Outcome};
 use jiff::Timestamp;
-use tracing::{Instrument, debug, debug_span, info, warn};
+use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::{
-    access::{TokenKeys, is_usable},
+    access::{Refused, TokenKeys, is_usable},
     page::Rows,
     pass,
     pii::PiiSealer,
@@ -38,6 +38,7 @@ pub struct SyncHandler {
     source: Source,
     tokens: TokenKeys,
     pii: PiiSealer,
+    refused: Refused,
 }
 
 /// Where an attempt stands before a page.
@@ -58,6 +59,7 @@ impl SyncHandler {
             source: Source::new(api),
             tokens,
             pii,
+            refused: Refused::default(),
         }
     }
 
@@ -72,7 +74,7 @@ impl SyncHandler {
                 continue;
             };
             crash_point::reach("sync.page.fetched");
-            let span = debug_span!("commit", page = standing.checkpoint.pages + 1);
+            let span = info_span!("commit", page = standing.checkpoint.pages + 1);
             if self
                 .keep(context, dataset, standing.checkpoint, page)
                 .instrument(span)
@@ -92,7 +94,7 @@ impl SyncHandler {
         let now = Timestamp::now();
         pass::begin(&mut checkpoint, job.params.since, now);
         let stored = transaction.access_token().await?;
-        let Some(stored) = stored.filter(|token| is_usable(token, now)) else {
+        let Some(stored) = stored.filter(|token| self.may_use(job.connection, token, now)) else {
             return Err(self.want_token(transaction, 0).await?.into());
         };
         transaction.commit().await?;
@@ -105,6 +107,10 @@ impl SyncHandler {
             token,
             generation,
         })
+    }
+
+    fn may_use(&self, connection: ConnectionId, token: &StoredToken, now: Timestamp) -> bool {
+        is_usable(token, now) && !self.refused.has(connection, token.generation)
     }
 
     /// Asks for a token newer than generation `seen` (0: an expired or missing one) and gives the slot back.
@@ -163,6 +169,8 @@ impl SyncHandler {
     ) -> Result<Option<Page>, End> {
         match error {
             CallError::TokenExpired { .. } => {
+                self.refused
+                    .add(context.job.connection, standing.generation);
                 let transaction = self.gate.enter(context).await?;
                 Err(self
                     .want_token(transaction, standing.generation)

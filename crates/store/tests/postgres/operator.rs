@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use bulkhead_domain::{ApplicationId, ConnectionId, Dataset, Region, ScheduleId, TenantId};
+use bulkhead_domain::{
+    ApplicationId, ConnectionId, Dataset, JobId, ObligationState, Region, ScheduleId, TenantId,
+};
 use bulkhead_store::{AddError, ConnectionState, NewConnection, NewSchedule, NewTenant, Role};
 use jiff::{SignedDuration, Timestamp, civil::time};
 use uuid::Uuid;
@@ -308,6 +310,46 @@ async fn a_paused_connection_owes_nothing_and_a_resumed_one_a_token() {
         .active(seller.tenant, Some(seller.connection), 10)
         .await;
     assert!(more.expect("a list").is_empty());
+}
+
+#[tokio::test]
+async fn a_resumed_connection_owes_again_what_its_pause_withdrew_and_nothing_else() {
+    let fixture = Fixture::new().await;
+    let seller = fixture.seller(1).await;
+    let night = fixture.owe_sync(seller, "night").await;
+    let cancelled = fixture.owe_sync(seller, "cancelled").await;
+    let operator = fixture.store(Role::Operator).await;
+    let state = async |job: JobId| {
+        let found = operator.obligations().find(job).await.expect("an answer");
+        found.expect("an obligation").state
+    };
+    let key = operator
+        .obligations()
+        .find(cancelled.job)
+        .await
+        .expect("an answer")
+        .expect("an obligation")
+        .key();
+    assert!(
+        operator
+            .obligations()
+            .cancel(&key, "not wanted", "ann")
+            .await
+            .expect("an answer")
+    );
+
+    let connections = operator.connections();
+    connections
+        .pause(seller.tenant, seller.connection, "holiday", "ann")
+        .await
+        .expect("an answer");
+    assert_eq!(state(night.job).await, ObligationState::Cancelled);
+    connections
+        .resume(seller.tenant, seller.connection, "ann")
+        .await
+        .expect("an answer");
+    assert_eq!(state(night.job).await, ObligationState::Owed);
+    assert_eq!(state(cancelled.job).await, ObligationState::Cancelled);
 }
 
 #[tokio::test]
