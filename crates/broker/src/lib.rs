@@ -3,7 +3,7 @@
 //! | module | noun |
 //! |---|---|
 //! | `broker`, `options` | a process's connection, for one class |
-//! | `enqueue`, `fetch`, `acknowledge`, `renew`, `reap` | the life of a job; [`Lease`] is the right to run it |
+//! | `enqueue`, `fetch`, `acknowledge`, `renew`, `reap`, `forgive` | the life of a job; [`Lease`] is the right to run it |
 //! | `wake` | being told that there is something to fetch |
 //! | `permit`, `permits` | the right to make one call, and Amazon's budget |
 //! | `fence` | what stops a scope; the boot nonce |
@@ -20,6 +20,7 @@ mod cancel;
 mod enqueue;
 mod fence;
 mod fetch;
+mod forgive;
 mod inspect;
 mod keys;
 mod lane;
@@ -42,6 +43,7 @@ pub use self::cancel::Cancelled;
 pub use self::enqueue::{EnqueueError, Enqueued};
 pub use self::fence::{FenceError, Fences, StopScope};
 pub use self::fetch::{FetchError, FetchRequest, Fetched, Leased};
+pub use self::forgive::ForgiveError;
 pub use self::inspect::{InspectError, JobEntry, JobFilter, JobState, Presence};
 pub use self::lease::Lease;
 pub use self::options::{BrokerClock, BrokerOptions, TestClock};

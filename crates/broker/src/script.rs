@@ -34,6 +34,7 @@ scripts! {
     DISCARD = "discard.lua", " flags=allow-oom";
     ESTABLISH = "establish.lua", " flags=allow-oom";
     FETCH = "fetch.lua", " flags=allow-oom";
+    FORGIVE = "forgive.lua", " flags=allow-oom";
     INSPECT = "inspect.lua", " flags=allow-oom";
     LANE_PAUSE = "lane_pause.lua", " flags=allow-oom";
     LANE_RESUME = "lane_resume.lua", " flags=allow-oom";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bulkhead_broker::Enqueued;
 use bulkhead_domain::{Class, Job};
-use bulkhead_service::trace;
+use bulkhead_service::{crash_point, trace};
 use bulkhead_store::{Obligation, ObligationKey};
 use jiff::Timestamp;
 use tracing::{debug, info_span};
@@ -34,6 +34,9 @@ impl Scheduler {
                 .claim_due(now, BATCH, CLAIM)
                 .await?;
             let full = due.len() == usize::try_from(BATCH).unwrap_or(usize::MAX);
+            if !due.is_empty() {
+                crash_point::reach("scheduler.claimed");
+            }
             for (class, obligations) in by_class(due) {
                 added += self.enqueue(class, &obligations, now).await?;
             }
@@ -53,6 +56,7 @@ impl Scheduler {
     ) -> Result<u64, TickError> {
         let jobs: Vec<Job> = obligations.iter().map(job).collect();
         let answers = self.broker.for_class(class).enqueue(&jobs).await?;
+        crash_point::reach("scheduler.enqueued");
         let keys: Vec<ObligationKey> = obligations.iter().map(Obligation::key).collect();
         self.store.obligations().mark_enqueued(&keys, now).await?;
         let added = answers

@@ -5,6 +5,7 @@
 
 use bulkhead_broker::StopScope;
 use bulkhead_domain::{ApplicationId, ConnectionId, FencingToken, TenantId};
+use bulkhead_service::crash_point;
 use bulkhead_store::{ClosedFence, FenceScope};
 use jiff::Timestamp;
 use tracing::{info, warn};
@@ -34,11 +35,14 @@ impl Scheduler {
         for fence in &closed {
             self.fences.stop(scope(fence)).await?;
         }
+        crash_point::reach("scheduler.rebuild.fenced");
         let owed = self.owe_all_again(now).await?;
+        crash_point::reach("scheduler.rebuild.owed");
         let floor = FencingToken::from_redis(self.store.obligations().max_fencing_token().await?);
         self.fences
             .establish(&Uuid::new_v4().to_string(), floor)
             .await?;
+        crash_point::reach("scheduler.rebuild.established");
         metrics::counter!("bulkhead_redis_rebuilds_total").increment(1);
         info!(
             fences = closed.len(),

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, slice, sync::Arc};
 
 use bulkhead_broker::{AcknowledgeError, Acknowledged, Acknowledgement, Broker};
+use bulkhead_service::crash_point;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -27,12 +28,14 @@ impl Acker {
         let abandon = self.abandon.clone();
         let mut batch = Vec::with_capacity(BATCH);
         while gathered.recv_many(&mut batch, BATCH).await > 0 {
+            crash_point::reach("worker.acknowledging");
             for (shard, acknowledgements) in by_shard(&mut batch) {
                 let delivery = self.deliver(shard, &acknowledgements);
                 if abandon.run_until_cancelled(delivery).await.is_none() {
                     let count = acknowledgements.len();
                     warn!(count, "not acknowledged: Redis is away; the jobs run again");
                 }
+                crash_point::reach("worker.acknowledged");
                 for acknowledgement in &acknowledgements {
                     self.running.remove(&acknowledgement.lease);
                 }

@@ -5,6 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use bulkhead_broker::{
     BootInstant, Broker, FetchError, FetchRequest, Leased, RenewError, Renewed, WakeMark, Wakes,
 };
+use bulkhead_service::crash_point;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::{
@@ -87,6 +88,9 @@ impl Fetcher {
             shard.sequence = first_sequence();
         }
         let fetched = fetched?;
+        if !fetched.leased.is_empty() {
+            crash_point::reach("worker.fetched");
+        }
         for id in &fetched.undecodable {
             error!(job.id = %id, "a job that cannot be read is now a dead letter");
         }
@@ -129,6 +133,7 @@ impl Fetcher {
                 job: leased.job,
                 lease: leased.lease,
                 attempt: leased.attempt,
+                crashes: leased.crashes,
                 drain: self.drain.clone(),
             },
             stops,

@@ -1,12 +1,12 @@
 //! The two gates of a job: into its tenant's rows, and out to Amazon. Both ask whether this attempt still may.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
-use bulkhead_broker::{Permit, PermitAnswer, PermitSubject, Permits, Stop};
+use bulkhead_broker::{Broker, Permit, PermitAnswer, PermitSubject, Permits, Stop};
 use bulkhead_domain::Operation;
 use bulkhead_service::Outage;
 use bulkhead_store::{Entered, JobRef, JobTx, Outcome as JobOutcome, Store, StoreError};
-use tracing::{Instrument, info_span, warn};
+use tracing::{Instrument, debug, info_span, warn};
 
 use crate::{contact::Contact, end::End, handler::JobContext, outcome::Outcome, queue::Queue};
 
@@ -23,6 +23,7 @@ const STOPPED: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Gate {
     store: Store,
+    broker: Broker,
     permits: Permits,
     postgres: Arc<Outage>,
     /// The worker's own parts repeat what Redis does not answer and find out when it is back; a job goes away instead.
@@ -35,6 +36,7 @@ impl Gate {
     pub fn new(store: Store, permits: Permits, queue: &Queue) -> Self {
         Self {
             store,
+            broker: queue.broker.clone(),
             permits,
             postgres: Arc::new(Outage::new("Postgres")),
             redis: queue.contact.clone(),
@@ -97,6 +99,18 @@ impl Gate {
             .throttled(&context.lease, &subject(context), operation)
             .await?;
         Ok(())
+    }
+
+    /// Says that the job has got on durably: workers that died with it before did not die of it.
+    pub async fn got_on(&self, context: &mut JobContext) {
+        if context.crashes == 0 {
+            return;
+        }
+        match self.broker.forgive_crashes(&context.lease).await {
+            Ok(_) => context.crashes = 0,
+            // Asked again after the next step.
+            Err(error) => debug!(error = &error as &dyn Error, "crashes not forgiven"),
+        }
     }
 
     /// The outcome of an attempt, whichever way it ended.

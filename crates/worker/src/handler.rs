@@ -29,6 +29,8 @@ pub struct JobContext {
     pub lease: Lease,
     /// From 1; crashes and snoozes do not count.
     pub attempt: u32,
+    /// Workers that died with the job since it last got on.
+    pub crashes: u32,
     /// Set when the process drains: snooze at the next good place.
     pub drain: CancellationToken,
 }

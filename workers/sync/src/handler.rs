@@ -63,7 +63,7 @@ impl SyncHandler {
         }
     }
 
-    async fn sync(&self, context: &JobContext) -> Result<Outcome, End> {
+    async fn sync(&self, context: &mut JobContext) -> Result<Outcome, End> {
         let dataset = context.job.params.dataset.unwrap_or(Dataset::Orders);
         loop {
             if context.drain.is_cancelled() {
@@ -82,6 +82,7 @@ impl SyncHandler {
             {
                 return Ok(Outcome::Done);
             }
+            self.gate.got_on(context).await;
         }
     }
 
@@ -264,8 +265,8 @@ impl SyncHandler {
 }
 
 impl Handler for SyncHandler {
-    async fn handle(&self, context: JobContext) -> Outcome {
-        self.gate.outcome(self.sync(&context).await)
+    async fn handle(&self, mut context: JobContext) -> Outcome {
+        self.gate.outcome(self.sync(&mut context).await)
     }
 
     async fn give_up(&self, context: &JobContext, reason: &str) {

@@ -194,6 +194,29 @@ async fn three_crashes_quarantine_a_job_with_the_workers_that_died_on_it() {
 }
 
 #[tokio::test]
+async fn a_job_that_gets_on_is_forgiven_the_crashes_before_but_not_by_an_older_lease() {
+    let fixture = Fixture::start().await;
+    fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
+    let mut older = None;
+    for name in ["one", "two", "three", "four"] {
+        let leased = fixture.fetch(&mut Worker::named(name), 1).await;
+        let lease = leased[0].lease.clone();
+        assert_eq!(leased[0].crashes, u32::from(older.is_some()));
+        if let Some(older) = older.replace(lease.clone()) {
+            assert!(!fixture.broker.forgive_crashes(&older).await.unwrap());
+            assert!(fixture.broker.forgive_crashes(&lease).await.unwrap());
+            assert!(!fixture.broker.forgive_crashes(&lease).await.unwrap());
+        }
+        fixture.clock.advance(VISIBILITY);
+        assert_eq!(
+            fixture.broker.reap(0, 10).await.unwrap().requeued,
+            [job_id(1)]
+        );
+        assert!(!fixture.broker.forgive_crashes(&lease).await.unwrap());
+    }
+}
+
+#[tokio::test]
 async fn failures_count_attempts_and_crashes_do_not() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");

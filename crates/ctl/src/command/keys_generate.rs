@@ -185,7 +185,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("keys");
         assert!(existing(&folder).is_none());
-        generate(&folder).unwrap();
+        generate(&folder, "test").unwrap();
         assert_eq!(
             existing(&folder).map(|set| set.files.len()),
             Some(FILES.len())
