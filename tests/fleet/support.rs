@@ -81,9 +81,28 @@ impl TestNight {
             last = Some(self.number(query).await?);
             Ok(last == Some(number))
         });
-        reached
-            .await
-            .with_context(|| format!("wait for {number} of {query}, last {last:?}"))
+        let reached = reached.await;
+        if reached.is_ok() {
+            return reached;
+        }
+        let standing = self.standing().await;
+        reached.with_context(|| {
+            format!("wait for {number} of {query}, last {last:?}; what is owed:\n{standing}")
+        })
+    }
+
+    /// What is owed and where it is, for the message of a failure.
+    async fn standing(&self) -> String {
+        let cli = self.fleet.cli();
+        let mut standing = String::new();
+        for state in ["owed", "enqueued", "dead", "cancelled"] {
+            let listed = cli.output(&["jobs", "list", "--state", state], "").await;
+            standing += &listed.map_or_else(
+                |error| format!("{state}: {error:#}\n"),
+                |output| String::from_utf8_lossy(&output.stdout).into_owned(),
+            );
+        }
+        standing
     }
 
     /// Waits until every sync that is owed has been done.
