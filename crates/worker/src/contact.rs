@@ -3,7 +3,7 @@
 use std::{
     error::Error,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bulkhead_service::Outage;
@@ -22,16 +22,28 @@ pub(crate) struct Contact {
 #[derive(Debug)]
 struct Shared {
     outage: Outage,
+    waiting: Mutex<Waiting>,
+    /// How long after an outage a question that was asked in it may still fail: the longest wait for an answer.
+    echo: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
     /// How many parts wait for it; the outage is over when none does.
-    waiting: Mutex<usize>,
+    parts: usize,
+    /// When the last outage ended.
+    over_since: Option<Instant>,
 }
 
 impl Contact {
-    pub(crate) fn new(outage: Outage) -> Self {
+    /// `longest_answer`: how long a question may wait for its answer.
+    pub(crate) fn new(outage: Outage, longest_answer: Duration) -> Self {
         Self {
             shared: Arc::new(Shared {
                 outage,
-                waiting: Mutex::new(0),
+                waiting: Mutex::default(),
+                // Twice: a machine that is busy hears of the failure late.
+                echo: longest_answer * 2,
             }),
             failures: 0,
         }
@@ -45,16 +57,18 @@ impl Contact {
         }
         let mut waiting = self.shared.waiting();
         if waited {
-            *waiting -= 1;
+            waiting.parts -= 1;
         }
-        if *waiting == 0 {
+        if waiting.parts == 0 && self.shared.outage.is_down() {
             self.shared.outage.up();
+            waiting.over_since = Some(Instant::now());
         }
     }
 
     /// It did not answer a question that this part does not repeat: the outage does not last until it has an answer.
     pub(crate) fn unanswered(&self, error: &(dyn Error + 'static)) {
-        self.shared.outage.down(error);
+        let waiting = self.shared.waiting();
+        self.shared.down(&waiting, error);
     }
 
     /// It did not answer this part; returns how long to wait before the next try.
@@ -68,9 +82,9 @@ impl Contact {
         }
         let mut waiting = self.shared.waiting();
         if self.failures == 2 {
-            *waiting += 1;
+            waiting.parts += 1;
         }
-        self.shared.outage.down(error);
+        self.shared.down(&waiting, error);
         PAUSE
     }
 }
@@ -85,7 +99,17 @@ impl Clone for Contact {
 }
 
 impl Shared {
-    fn waiting(&self) -> std::sync::MutexGuard<'_, usize> {
+    /// A failure so soon after an outage is that one's last, not a second one; if it lasts, it is told later.
+    fn down(&self, waiting: &Waiting, error: &(dyn Error + 'static)) {
+        let echo = waiting
+            .over_since
+            .is_some_and(|over| over.elapsed() < self.echo);
+        if !echo {
+            self.outage.down(error);
+        }
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -98,7 +122,7 @@ mod tests {
 
     #[test]
     fn an_outage_lasts_until_every_part_that_noticed_it_has_had_an_answer() {
-        let mut beat = Contact::new(Outage::new("Redis"));
+        let mut beat = Contact::new(Outage::new("Redis"), Duration::ZERO);
         let mut fetcher = beat.clone();
         let error = io::Error::other("connection refused");
         assert_eq!(beat.failed(&error), Duration::ZERO);
@@ -113,12 +137,23 @@ mod tests {
         assert!(!beat.shared.outage.is_down());
         fetcher.failed(&error);
         fetcher.answered();
-        assert_eq!(*beat.shared.waiting(), 0);
+        assert_eq!(beat.shared.waiting().parts, 0);
+    }
+
+    #[test]
+    fn a_question_that_fails_right_after_the_outage_it_was_asked_in_is_no_second_outage() {
+        let mut fetcher = Contact::new(Outage::new("Redis"), Duration::from_secs(60));
+        let gate = fetcher.clone();
+        let error = io::Error::other("timed out");
+        gate.unanswered(&error);
+        fetcher.answered();
+        gate.unanswered(&error);
+        assert!(!gate.shared.outage.is_down());
     }
 
     #[test]
     fn an_outage_that_only_an_unrepeated_question_met_ends_with_the_next_answer_to_any_part() {
-        let mut fetcher = Contact::new(Outage::new("Redis"));
+        let mut fetcher = Contact::new(Outage::new("Redis"), Duration::ZERO);
         let gate = fetcher.clone();
         let error = io::Error::other("connection refused");
         gate.unanswered(&error);

@@ -25,7 +25,7 @@ impl Queue {
         Ok(Self {
             broker: Broker::connect(options, class).await?,
             options: options.clone(),
-            contact: Contact::new(Outage::new("Redis")),
+            contact: Contact::new(Outage::new("Redis"), options.response_timeout),
         })
     }
 
