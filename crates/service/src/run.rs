@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, trace};
 
 use crate::args::Args;
 use crate::config::{Config, ConfigError};
@@ -175,6 +175,8 @@ async fn serve_health(
         }
     });
     info!(process = process.name, version = env!("CARGO_PKG_VERSION"), health.address = %address, "started");
+    // Seen or not, it tells whether the finest level is on; nothing else is sure to happen at it.
+    trace!("logging at the finest level");
     Ok(handle)
 }
 
