@@ -1,66 +1,71 @@
 --[[ Enqueue jobs, each at most once while it lives.
   KEYS[1]  the shard
   ARGV[1]  the time   ARGV[2]  high-water mark of the bodies, bytes
-  ARGV[3…] per job: id, body, and empty or the time in µs before which it must not run
-  A dead letter of the same id is superseded. At most 256 jobs a call.
-  Returns per job 'ADDED' | 'EXISTS', or only 'HIGH_WATER', used bytes: then nothing was added. ]]
-local now, high_water = now_us(ARGV[1]), tonumber(ARGV[2])
+  ARGV[3…] groups. One lane's jobs of one priority: connection and priority, tenant, how many, then id and body of
+           each. Delayed jobs of any lanes: '', '', how many, then id, body and the µs before which it must not run.
+  A dead letter of the same id is superseded. At most 256 jobs a call, each id once.
+  Returns 'ADDED' and the positions (from 1) of those that live already, or 'HIGH_WATER', used bytes: then nothing was
+  added. ]]
+local now, high_water, total = now_us(ARGV[1]), tonumber(ARGV[2]), #ARGV
 local used = call('MEMORY', 'USAGE', JOBS, 'SAMPLES', 5) or 0
 if used > high_water then
   return { 'HIGH_WATER', used }
 end
 
-local ids = {}
-for at = 3, #ARGV, 3 do
-  ids[#ids + 1] = ARGV[at]
+local groups, ids, count = {}, {}, 0
+local at = 3
+while at <= total do
+  local group = { lane = ARGV[at], tenant = ARGV[at + 1], first = at + 3, step = ARGV[at] == '' and 3 or 2 }
+  at = at + 3 + group.step * ARGV[at + 2]
+  group.last = at - 1
+  groups[#groups + 1] = group
+  for argument = group.first, group.last, group.step do
+    count = count + 1
+    ids[count] = ARGV[argument]
+  end
 end
-local bodies = call('HMGET', JOBS, unpack(ids))
-local reply, added, seen, delayed = {}, {}, {}, {}
-local groups, order = {}, {}
-for n, id in ipairs(ids) do
-  if bodies[n] or seen[id] then
-    reply[n] = 'EXISTS'
-  else
-    local body, not_before = ARGV[3 * n + 1], tonumber(ARGV[3 * n + 2])
-    seen[id] = true
-    reply[n] = 'ADDED'
-    added[#added + 1] = id
-    added[#added + 1] = body
-    if not_before and not_before > now then
-      delayed[#delayed + 1] = not_before
-      delayed[#delayed + 1] = id
+
+local alive, reply = call('HMGET', JOBS, unpack(ids)), { 'ADDED' }
+local added, size, position, due = {}, 0, 0, {}
+for _, group in ipairs(groups) do
+  local pushed = 0
+  for argument = group.first, group.last, group.step do
+    position = position + 1
+    if alive[position] then
+      reply[#reply + 1] = position
     else
-      local lane = sub(body, 19, 34) .. sub(body, 2, 2)
-      local group = groups[lane]
-      if not group then
-        group = { tenant = sub(body, 3, 18) }
-        groups[lane] = group
-        order[#order + 1] = lane
+      added[size + 1], added[size + 2] = ARGV[argument], ARGV[argument + 1]
+      size = size + 2
+      pushed = pushed + 1
+      group[pushed] = ARGV[argument]
+      if group.step == 3 then
+        due[ARGV[argument]] = ARGV[argument + 2]
       end
-      group[#group + 1] = id
     end
   end
 end
-if #added == 0 then
+if size == 0 then
   return reply
 end
 
 local before = horizon()
 call('HSET', JOBS, unpack(added))
 if call('EXISTS', DEAD) == 1 then
-  for id in pairs(seen) do
-    call('HDEL', DEAD, id)
-    call('HDEL', DEAD_BODIES, id)
+  call('HDEL', DEAD, unpack(ids))
+  call('HDEL', DEAD_BODIES, unpack(ids))
+end
+for _, group in ipairs(groups) do
+  if group.step == 3 then
+    for _, id in ipairs(group) do
+      if tonumber(due[id]) > now then
+        call('ZADD', DUE, due[id], id)
+      else
+        queue('RPUSH', id, call('HGET', JOBS, id))
+      end
+    end
+  elseif #group > 0 and call('RPUSH', QUEUE .. group.lane, unpack(group)) == #group then
+    mark_queued(group.tenant, sub(group.lane, 1, 16), sub(group.lane, 17))
   end
-end
-if #delayed > 0 then
-  call('ZADD', DUE, unpack(delayed))
-end
-for _, name in ipairs(order) do
-  local group, connection = groups[name], sub(name, 1, 16)
-  local lane = call('HGET', LANES, connection)
-  call('RPUSH', QUEUE .. name, unpack(group))
-  mark_queued(lane, group.tenant, connection, sub(name, 17))
 end
 announce(before)
 return reply

@@ -4,24 +4,18 @@
   ARGV[4]  max, ≤ 256     ARGV[5]  visibility timeout, µs
   The same worker and sequence are answered with the same jobs, as far as it still holds them: a reply may be lost.
   Before, up to 100 due jobs are queued and up to 100 parked lanes woken.
-  Returns 'FETCHED', token, µs until something else becomes runnable (-1: nothing will by time),
-  then per job: id, body, trials or ''; or 'STALE', the newer sequence that this worker has used already. ]]
+  Returns 'FETCHED', token, µs until something else becomes runnable (-1: nothing will by time), and three lists, job
+  by job: ids, bodies, trials (empty if no job has any); or 'STALE', the newer sequence that this worker has used. ]]
 local now, worker, sequence = now_us(ARGV[1]), ARGV[2], ARGV[3]
 local max, visibility = tonumber(ARGV[4]), tonumber(ARGV[5])
 
--- Adds to the reply what is known about each leased job.
-local function describe(reply, ids)
+-- The reply about leased jobs.
+local function answer(token, wait, ids)
   if #ids == 0 then
-    return reply
+    return { 'FETCHED', token, wait, {}, {}, {} }
   end
-  local bodies = call('HMGET', JOBS, unpack(ids))
   local trials = call('EXISTS', TRIALS) == 1 and call('HMGET', TRIALS, unpack(ids)) or {}
-  local at = #reply
-  for n, id in ipairs(ids) do
-    reply[at + 1], reply[at + 2], reply[at + 3] = id, bodies[n], trials[n] or ''
-    at = at + 3
-  end
-  return reply
+  return { 'FETCHED', token, wait, ids, call('HMGET', JOBS, unpack(ids)), trials }
 end
 
 local last = call('GET', FETCHES .. worker)
@@ -37,7 +31,7 @@ if last and sub(last, 1, 16) == sequence then
       held[#held + 1] = id
     end
   end
-  return describe({ 'FETCHED', tonumber(token), 0 }, held)
+  return answer(tonumber(token), 0, held)
 end
 
 local was_ready = call('EXISTS', TENANTS) == 1
@@ -54,7 +48,7 @@ for _, connection in ipairs(woken) do
   call('ZREM', PARKED, connection)
   local lane = call('HGET', LANES, connection)
   if lane then
-    make_ready(sub(lane, 1, 16), connection)
+    make_ready(lane, connection)
   end
 end
 
@@ -78,14 +72,14 @@ local function insert(list, first, entry)
 end
 
 local function write_back(tenant)
-  local scores = {}
+  local scores, count = {}, 0
   for _, lane in ipairs(tenant.lanes or {}) do
     if lane.touched then
-      scores[#scores + 1] = lane.served
-      scores[#scores + 1] = lane.id
+      scores[count + 1], scores[count + 2] = lane.served, lane.name
+      count = count + 2
     end
   end
-  if #scores > 0 then
+  if count > 0 then
     call('ZADD', READY .. tenant.id, 'XX', unpack(scores))
   end
 end
@@ -93,63 +87,60 @@ end
 -- Copies the least served lanes of a tenant; after `turns` turns another one may be less served than they.
 local function copy_lanes(tenant, turns)
   write_back(tenant)
-  local lanes, ids = {}, {}
+  local lanes = {}
   local ready = call('ZRANGE', READY .. tenant.id, 0, turns - 1, 'WITHSCORES')
   for at = 1, #ready, 2 do
-    ids[#ids + 1] = ready[at]
-    lanes[#lanes + 1] = { id = ready[at], served = tonumber(ready[at + 1]) }
-  end
-  for n, entry in ipairs(#ids > 0 and call('HMGET', LANES, unpack(ids)) or {}) do
-    lanes[n].priorities = entry and sub(entry, 17) or '9'
+    lanes[#lanes + 1] = { name = ready[at], served = tonumber(ready[at + 1]) }
   end
   tenant.lanes = lanes
   tenant.turns = #lanes == turns and turns or math.huge
 end
 
--- Takes jobs from the front of a lane. Returns whether its queue is empty now.
-local chosen = {}
+-- Takes jobs from the front of a queue. Returns whether it is empty now.
+local chosen, taken = {}, 0
 local ghosts = call('EXISTS', GHOSTS) == 1
 local function take(list, count)
-  for _, id in ipairs(call('LPOP', list, count) or {}) do
+  local popped = call('LPOP', list, count) or {}
+  for _, id in ipairs(popped) do
     local stale = ghosts and tonumber(call('HGET', GHOSTS, id) or 0) or 0
     if stale > 1 then
       call('HSET', GHOSTS, id, stale - 1)
     elseif stale == 1 then
       call('HDEL', GHOSTS, id)
     else
-      chosen[#chosen + 1] = id
+      taken = taken + 1
+      chosen[taken] = id
     end
   end
-  return call('EXISTS', list) == 0
+  return #popped < count or call('EXISTS', list) == 0
 end
 
 -- One turn of a tenant's least served lane. Returns whether the tenant may have another.
 local function serve(tenant, count)
-  local lane = table.remove(tenant.lanes, 1)
-  local priority = sub(lane.priorities, 1, 1)
-  local before = #chosen
-  local drained = take(QUEUE .. lane.id .. priority, count)
-  local taken = #chosen - before
-  lane.served, lane.touched = lane.served + taken, true
-  tenant.served, tenant.turns = tenant.served + taken, tenant.turns - 1
+  local lane, before = table.remove(tenant.lanes, 1), taken
+  local drained = take(QUEUE .. lane.name, count)
+  local jobs = taken - before
+  lane.served, lane.touched = lane.served + jobs, true
+  tenant.served, tenant.turns = tenant.served + jobs, tenant.turns - 1
   if drained then
     -- What is written here decides where a tenant that leaves off now begins again.
     call('SET', VTIME, vtime)
     call('ZADD', TENANTS, 'XX', tenant.served, tenant.id)
-    local left = mark_drained(lane.id, priority)
-    lane.priorities = left and sub(left, 17)
+    local connection = sub(lane.name, 1, 16)
+    local left = mark_drained(connection, sub(lane.name, 17))
+    lane.name = left and ready_name(left, connection)
   end
-  if lane.priorities then
+  if lane.name then
     insert(tenant.lanes, 1, lane)
   end
   return #tenant.lanes > 0 or tenant.turns < math.huge
 end
 
 -- Bounded by the jobs that it takes and the ghosts that it clears away.
-local visits, quantum = 0, math.max(1, math.floor(max / 16))
-while #chosen < max and visits < 2 * max and tenants[head] do
+local visits, quantum = 0, math.max(1, math.floor(max / 8))
+while taken < max and visits < 2 * max and tenants[head] do
   visits = visits + 1
-  local tenant, waiting, room = tenants[head], #tenants - head + 1, max - #chosen
+  local tenant, waiting, room = tenants[head], #tenants - head + 1, max - taken
   tenants[head], head = false, head + 1
   vtime = math.max(vtime, tenant.served)
   if not tenant.lanes then
@@ -198,18 +189,19 @@ else
   local soonest = horizon().soonest
   wait = soonest and math.max(0, soonest - now) or -1
 end
-if #chosen == 0 then
-  return { 'FETCHED', 0, wait }
+if taken == 0 then
+  return answer(0, wait, chosen)
 end
 local token = math.max(tonumber(call('GET', TOKEN) or 0) + 1, now)
-local digits = string.format('%016.0f', token)
-local leases, holders = {}, {}
-for n, id in ipairs(chosen) do
-  leases[2 * n - 1], leases[2 * n] = now + visibility, id
-  holders[2 * n - 1], holders[2 * n] = id, digits .. worker
+local digits, expires = string.format('%016.0f', token), whole(now + visibility)
+local holder, leases, holders = digits .. worker, {}, {}
+for n = 1, taken do
+  local id = chosen[n]
+  leases[2 * n - 1], leases[2 * n] = expires, id
+  holders[2 * n - 1], holders[2 * n] = id, holder
 end
 call('SET', TOKEN, digits)
 call('ZADD', LEASES, unpack(leases))
 call('HSET', HOLDERS, unpack(holders))
 call('SET', FETCHES .. worker, sequence .. digits .. table.concat(chosen), 'PX', 3600000)
-return describe({ 'FETCHED', token, wait }, chosen)
+return answer(token, wait, chosen)

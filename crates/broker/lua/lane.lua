@@ -10,7 +10,7 @@ local JOBS = P .. ':jobs' -- hash: id → body (src/body.rs); the claim on an id
 local TRIALS = P .. ':trials' -- hash: id → JSON {f failures, c crashes, h history}; absent if all are 0
 local LANES = P .. ':lanes' -- hash: connection → tenant and the priorities ('058') that have queued jobs
 local QUEUE = P .. ':queue:' -- list per connection and priority: ids, the next at the left
-local READY = P .. ':ready:' -- sorted set per tenant: ready connections by virtual time
+local READY = P .. ':ready:' -- sorted set per tenant: next queues of ready lanes by virtual time
 local TENANTS = P .. ':tenants' -- sorted set: tenants with a ready lane, by virtual time
 local RESTED = P .. ':rested' -- sorted set: tenants without one that are ahead of the shard's virtual time
 local VTIME = P .. ':vtime' -- the shard's virtual time: that of the tenant last served
@@ -62,18 +62,25 @@ local function announce(before)
   end
 end
 
+-- A ready lane stands in `ready:<tenant>` by the name of the queue that comes next in it: connection and priority.
+-- `lane` is its entry in `lanes`.
+local function ready_name(lane, connection)
+  return connection .. sub(lane, 17, 17)
+end
+
 -- Makes a lane with queued jobs ready, unless it is parked, paused, or ready already. A lane begins level with its
 -- tenant's least served one, a tenant level with the shard or where it left off: resting earns no claim.
-local function make_ready(tenant, connection)
+local function make_ready(lane, connection)
   if call('ZSCORE', PARKED, connection) or call('SISMEMBER', PAUSED, connection) == 1 then
     return
   end
+  local tenant, name = sub(lane, 1, 16), ready_name(lane, connection)
   local ready = READY .. tenant
-  if call('ZSCORE', ready, connection) then
+  if call('ZSCORE', ready, name) then
     return
   end
   local first = call('ZRANGE', ready, 0, 0, 'WITHSCORES')
-  call('ZADD', ready, first[2] or 0, connection)
+  call('ZADD', ready, first[2] or 0, name)
   if first[1] then
     return
   end
@@ -87,9 +94,10 @@ local function make_ready(tenant, connection)
 end
 
 -- Takes a lane, and with the last one its tenant, out of the choice.
-local function make_unready(tenant, connection)
+local function make_unready(lane, connection)
+  local tenant = sub(lane, 1, 16)
   local ready = READY .. tenant
-  if call('ZREM', ready, connection) == 0 or call('EXISTS', ready) == 1 then
+  if call('ZREM', ready, ready_name(lane, connection)) == 0 or call('EXISTS', ready) == 1 then
     return
   end
   local served = call('ZSCORE', TENANTS, tenant)
@@ -99,18 +107,30 @@ local function make_unready(tenant, connection)
   end
 end
 
--- Notes that a lane, whose entry in `lanes` is `lane`, has queued jobs of a priority. One that had some already is as
--- ready as it can be.
-local function mark_queued(lane, tenant, connection, priority)
+-- Writes a lane's entry; a ready one goes by the name of its new first queue.
+local function change_lane(before, after, connection)
+  call('HSET', LANES, connection, after)
+  local ready, old, new = READY .. sub(after, 1, 16), ready_name(before, connection), ready_name(after, connection)
+  local served = old ~= new and call('ZSCORE', ready, old)
+  if served then
+    call('ZREM', ready, old)
+    call('ZADD', ready, served, new)
+  end
+end
+
+-- Notes that a lane has queued jobs of a priority. One that had some already is as ready as it can be.
+local function mark_queued(tenant, connection, priority)
+  local lane = call('HGET', LANES, connection)
   if not lane then
-    call('HSET', LANES, connection, tenant .. priority)
-    make_ready(tenant, connection)
+    lane = tenant .. priority
+    call('HSET', LANES, connection, lane)
+    make_ready(lane, connection)
   elseif not string.find(lane, priority, 17, true) then
     local at = 17
     while at <= #lane and sub(lane, at, at) < priority do
       at = at + 1
     end
-    call('HSET', LANES, connection, sub(lane, 1, at - 1) .. priority .. sub(lane, at))
+    change_lane(lane, sub(lane, 1, at - 1) .. priority .. sub(lane, at), connection)
   end
 end
 
@@ -123,24 +143,28 @@ local function mark_drained(connection, priority)
   local at = string.find(lane, priority, 17, true)
   local left = at and sub(lane, 1, at - 1) .. sub(lane, at + 1) or lane
   if #left > 16 then
-    call('HSET', LANES, connection, left)
+    change_lane(lane, left, connection)
     return left
   end
   call('HDEL', LANES, connection)
-  make_unready(sub(lane, 1, 16), connection)
+  make_unready(lane, connection)
 end
 
--- Puts a job at an end ('LPUSH' or 'RPUSH') of the queue that its body names.
+-- Puts a job at an end ('LPUSH' or 'RPUSH') of the queue that its body names. A queue that was not empty is noted.
 local function queue(push, id, body)
   local priority, connection = sub(body, 2, 2), sub(body, 19, 34)
-  call(push, QUEUE .. connection .. priority, id)
-  mark_queued(call('HGET', LANES, connection), sub(body, 3, 18), connection, priority)
+  if call(push, QUEUE .. connection .. priority, id) == 1 then
+    mark_queued(sub(body, 3, 18), connection, priority)
+  end
 end
 
 -- Parks a lane at least until `until_us`.
-local function park(tenant, connection, until_us)
+local function park(connection, until_us)
   call('ZADD', PARKED, 'GT', until_us, connection)
-  make_unready(tenant, connection)
+  local lane = call('HGET', LANES, connection)
+  if lane then
+    make_unready(lane, connection)
+  end
 end
 
 -- Ends what is in flight, without saying where the job goes.
