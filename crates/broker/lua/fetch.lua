@@ -52,55 +52,11 @@ for _, connection in ipairs(woken) do
   end
 end
 
--- The choice is made on copies of the virtual times, which are written back at the end. As many of the least served
--- tenants, and of a tenant's least served lanes, are copied as can have a turn.
-local vtime = tonumber(call('GET', VTIME) or 0)
-local tenants, head, touched = {}, 1, {}
-local flat = call('ZRANGE', TENANTS, 0, max - 1, 'WITHSCORES')
-for at = 1, #flat, 2 do
-  tenants[#tenants + 1] = { id = flat[at], served = tonumber(flat[at + 1]) }
-end
-
--- Puts an entry behind those that were served as little as it was.
-local function insert(list, first, entry)
-  local at = #list + 1
-  while at > first and list[at - 1].served > entry.served do
-    list[at] = list[at - 1]
-    at = at - 1
-  end
-  list[at] = entry
-end
-
-local function write_back(tenant)
-  local scores, count = {}, 0
-  for _, lane in ipairs(tenant.lanes or {}) do
-    if lane.touched then
-      scores[count + 1], scores[count + 2] = lane.served, lane.name
-      count = count + 2
-    end
-  end
-  if count > 0 then
-    call('ZADD', READY .. tenant.id, 'XX', unpack(scores))
-  end
-end
-
--- Copies the least served lanes of a tenant; after `turns` turns another one may be less served than they.
-local function copy_lanes(tenant, turns)
-  write_back(tenant)
-  local lanes = {}
-  local ready = call('ZRANGE', READY .. tenant.id, 0, turns - 1, 'WITHSCORES')
-  for at = 1, #ready, 2 do
-    lanes[#lanes + 1] = { name = ready[at], served = tonumber(ready[at + 1]) }
-  end
-  tenant.lanes = lanes
-  tenant.turns = #lanes == turns and turns or math.huge
-end
-
--- Takes jobs from the front of a queue. Returns whether it is empty now.
+-- Takes jobs from the front of a queue. Returns how many, and whether it is empty now.
 local chosen, taken = {}, 0
 local ghosts = call('EXISTS', GHOSTS) == 1
 local function take(list, count)
-  local popped = call('LPOP', list, count) or {}
+  local popped, before = call('LPOP', list, count) or {}, taken
   for _, id in ipairs(popped) do
     local stale = ghosts and tonumber(call('HGET', GHOSTS, id) or 0) or 0
     if stale > 1 then
@@ -112,59 +68,62 @@ local function take(list, count)
       chosen[taken] = id
     end
   end
-  return #popped < count or call('EXISTS', list) == 0
+  return taken - before, #popped < count or call('EXISTS', list) == 0
 end
 
--- One turn of a tenant's least served lane. Returns whether the tenant may have another.
-local function serve(tenant, count)
-  local lane, before = table.remove(tenant.lanes, 1), taken
-  local drained = take(QUEUE .. lane.name, count)
-  local jobs = taken - before
-  lane.served, lane.touched = lane.served + jobs, true
-  tenant.served, tenant.turns = tenant.served + jobs, tenant.turns - 1
-  if drained then
-    -- What is written here decides where a tenant that leaves off now begins again.
+-- One turn of a tenant: up to `share` jobs of its least served lanes, a few of each. What is written here also decides
+-- where a tenant that leaves off now begins again.
+local visits, vtime, quantum = 0, tonumber(call('GET', VTIME) or 0), math.max(1, math.floor(max / 8))
+local tenant_scores = {}
+local function write_tenants()
+  if #tenant_scores > 0 then
+    call('ZADD', TENANTS, 'XX', unpack(tenant_scores))
+    tenant_scores = {}
+  end
+end
+
+local function serve(tenant, served, share)
+  vtime = math.max(vtime, served)
+  local ready = call('ZRANGE', READY .. tenant, 0, math.ceil(share / quantum) - 1, 'WITHSCORES')
+  local scores, drained, each = {}, {}, math.max(quantum, math.floor(2 * share / #ready))
+  for at = 1, #ready, 2 do
+    if share > 0 then
+      local jobs, empty = take(QUEUE .. ready[at], math.min(each, share))
+      visits, share, served = visits + 1, share - jobs, served + jobs
+      scores[at], scores[at + 1] = ready[at + 1] + jobs, ready[at]
+      drained[#drained + 1] = empty and ready[at] or nil
+    end
+  end
+  call('ZADD', READY .. tenant, 'XX', unpack(scores))
+  tenant_scores[#tenant_scores + 1], tenant_scores[#tenant_scores + 2] = served, tenant
+  if #drained > 0 then
+    write_tenants()
     call('SET', VTIME, vtime)
-    call('ZADD', TENANTS, 'XX', tenant.served, tenant.id)
-    local connection = sub(lane.name, 1, 16)
-    local left = mark_drained(connection, sub(lane.name, 17))
-    lane.name = left and ready_name(left, connection)
-  end
-  if lane.name then
-    insert(tenant.lanes, 1, lane)
-  end
-  return #tenant.lanes > 0 or tenant.turns < math.huge
-end
-
--- Bounded by the jobs that it takes and the ghosts that it clears away.
-local visits, quantum = 0, math.max(1, math.floor(max / 8))
-while taken < max and visits < 2 * max and tenants[head] do
-  visits = visits + 1
-  local tenant, waiting, room = tenants[head], #tenants - head + 1, max - taken
-  tenants[head], head = false, head + 1
-  vtime = math.max(vtime, tenant.served)
-  if not tenant.lanes then
-    touched[#touched + 1] = tenant
-  end
-  if not tenant.lanes or tenant.turns <= 0 or #tenant.lanes == 0 then
-    copy_lanes(tenant, math.ceil(room / waiting))
-  end
-  if #tenant.lanes > 0 then
-    -- A turn is worth several jobs, all charged: the same shares in the long run, and fewer calls for each job.
-    local count = math.max(quantum, math.floor(room / waiting / #tenant.lanes))
-    if serve(tenant, math.min(count, room)) then
-      insert(tenants, head, tenant)
+    for _, name in ipairs(drained) do
+      mark_drained(sub(name, 1, 16), sub(name, 17))
     end
   end
 end
-local scores = {}
-for _, tenant in ipairs(touched) do
-  write_back(tenant)
-  scores[#scores + 1] = tenant.served
-  scores[#scores + 1] = tenant.id
-end
-if #scores > 0 then
-  call('ZADD', TENANTS, 'XX', unpack(scores))
+
+-- Each round gives a turn to the tenants that were served least, as many as may fill the room. A turn is worth several
+-- jobs, all charged: the same shares in the long run, and fewer calls for each job. Bounded by the jobs that are taken
+-- and the ghosts that are cleared away.
+local worth = quantum
+while taken < max and visits < 2 * max do
+  local room, before = max - taken, taken
+  local wanted = math.ceil(room / worth)
+  local tenants = call('ZRANGE', TENANTS, 0, wanted - 1, 'WITHSCORES')
+  if #tenants == 0 then
+    break
+  end
+  local share = math.max(quantum, math.floor(2 * room / #tenants))
+  for at = 1, #tenants, 2 do
+    if taken < max then
+      serve(tenants[at], tonumber(tenants[at + 1]), math.min(share, max - taken))
+    end
+  end
+  write_tenants()
+  worth = math.max(1, 2 * (taken - before) / #tenants)
 end
 
 -- With nothing left to choose from, who has been served how much no longer matters.
