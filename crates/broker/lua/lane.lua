@@ -7,7 +7,7 @@
 local call, sub = redis.call, string.sub
 local P = KEYS[1]
 local JOBS = P .. ':jobs' -- hash: id → body (src/body.rs); the claim on an id
-local TRIALS = P .. ':trials' -- hash: id → JSON {f failures, c crashes, h history}; absent if all are 0
+local TRIALS = P .. ':trials' -- hash: id → JSON {f failures, c crashes, s crashes alone, h history}; absent if none
 local LANES = P .. ':lanes' -- hash: connection → tenant and the priorities ('058') that have queued jobs
 local QUEUE = P .. ':queue:' -- list per connection and priority: ids, the next at the left
 local READY = P .. ':ready:' -- sorted set per tenant: next queues of ready lanes by virtual time
