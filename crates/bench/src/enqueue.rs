@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use bulkhead_broker::Broker;
 use bulkhead_domain::Job;
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
 use crate::{
+    floor::LOOPS,
     jobs,
     queue::{self, RedisArgs},
 };
@@ -39,13 +41,19 @@ pub(crate) async fn run(args: &EnqueueArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Enqueues jobs in batches, one after the other; returns the time that it took.
+/// Enqueues jobs in batches, by as many callers at a time as the floor has; returns the time that it took.
 pub(crate) async fn enqueue(broker: &Broker, jobs: &[Job]) -> anyhow::Result<Duration> {
     let started = Instant::now();
+    let parts = jobs.chunks(jobs.len().div_ceil(LOOPS).max(1));
+    try_join_all(parts.map(|part| enqueue_part(broker, part))).await?;
+    Ok(started.elapsed())
+}
+
+async fn enqueue_part(broker: &Broker, jobs: &[Job]) -> anyhow::Result<()> {
     for batch in jobs.chunks(BATCH) {
         broker.enqueue(batch).await.context("cannot enqueue")?;
     }
-    Ok(started.elapsed())
+    Ok(())
 }
 
 fn unused() -> u128 {

@@ -15,7 +15,7 @@ const ENQUEUE: usize = 256;
 const FETCH: usize = 64;
 
 /// Loops at a time, each with a connection of its own: Redis always has something to do.
-const LOOPS: usize = 2;
+pub(crate) const LOOPS: usize = 2;
 
 const BODY: [u8; 200] = [b'x'; 200];
 
