@@ -1,4 +1,4 @@
---[[ Lease up to `max` jobs, fairly: the tenant least served, its connection least served, its most urgent job.
+--[[ Lease up to `max` jobs, fairly: the tenant least served for its weight, its connection least served, its most urgent job.
   KEYS[1]  the shard
   ARGV[1]  the time       ARGV[2]  worker       ARGV[3]  sequence, 16 digits
   ARGV[4]  max, ≤ 256     ARGV[5]  visibility timeout, µs
@@ -32,6 +32,10 @@ if last and sub(last, 1, 16) == sequence then
     end
   end
   return answer(tonumber(token), 0, held)
+end
+
+if call('SISMEMBER', HELD, '*') == 1 then
+  return answer(0, -1, {})
 end
 
 local was_ready = call('EXISTS', TENANTS) == 1
@@ -82,14 +86,19 @@ local function write_tenants()
   end
 end
 
-local function serve(tenant, served, share)
+local weighted = call('EXISTS', WEIGHTS) == 1
+local function weight_of(tenant)
+  return weighted and tonumber(call('HGET', WEIGHTS, tenant)) or 1
+end
+
+local function serve(tenant, served, weight, share)
   vtime = math.max(vtime, served)
   local ready = call('ZRANGE', READY .. tenant, 0, math.ceil(share / quantum) - 1, 'WITHSCORES')
   local scores, drained, each = {}, {}, math.max(quantum, math.floor(2 * share / #ready))
   for at = 1, #ready, 2 do
     if share > 0 then
       local jobs, empty = take(QUEUE .. ready[at], math.min(each, share))
-      visits, share, served = visits + 1, share - jobs, served + jobs
+      visits, share, served = visits + 1, share - jobs, served + jobs / weight
       scores[at], scores[at + 1] = ready[at + 1] + jobs, ready[at]
       drained[#drained + 1] = empty and ready[at] or nil
     end
@@ -116,10 +125,15 @@ while taken < max and visits < 2 * max do
   if #tenants == 0 then
     break
   end
-  local share = math.max(quantum, math.floor(2 * room / #tenants))
+  local weights, all = {}, 0
+  for at = 1, #tenants, 2 do
+    weights[at] = weight_of(tenants[at])
+    all = all + weights[at]
+  end
   for at = 1, #tenants, 2 do
     if taken < max then
-      serve(tenants[at], tonumber(tenants[at + 1]), math.min(share, max - taken))
+      local share = math.max(quantum, math.floor(room * weights[at] / all))
+      serve(tenants[at], tonumber(tenants[at + 1]), weights[at], math.min(share, max - taken))
     end
   end
   write_tenants()

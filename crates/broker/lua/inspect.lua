@@ -18,7 +18,8 @@ for at = 2, #ARGV do
     else
       state, time = 'DELAYED', call('ZSCORE', DUE, id)
     end
-    if not time and call('SISMEMBER', PAUSED, connection) == 1 then
+    if not time and (call('SISMEMBER', PAUSED, connection) == 1
+      or call('SISMEMBER', HELD, sub(body, 3, 18)) == 1 or call('SISMEMBER', HELD, '*') == 1) then
       state, time = 'PAUSED', ''
     end
     if not time then

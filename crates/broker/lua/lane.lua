@@ -16,6 +16,8 @@ local RESTED = P .. ':rested' -- sorted set: tenants without one that are ahead 
 local VTIME = P .. ':vtime' -- the shard's virtual time: that of the tenant last served
 local PARKED = P .. ':parked' -- sorted set: connections by the time until which they wait, µs
 local PAUSED = P .. ':paused' -- set: connections that an operator holds
+local HELD = P .. ':held' -- set: tenants that an operator holds; '*' for the class
+local WEIGHTS = P .. ':weights' -- hash: tenant → weight of its share; 1 if absent
 local DUE = P .. ':due' -- sorted set: delayed jobs by the time when they may run, µs
 local LEASES = P .. ':leases' -- sorted set: jobs in flight by the time when their lease expires, µs
 local HOLDERS = P .. ':holders' -- hash: id → fencing token (16 digits) and worker
@@ -68,20 +70,9 @@ local function ready_name(lane, connection)
   return connection .. sub(lane, 17, 17)
 end
 
--- Makes a lane with queued jobs ready, unless it is parked, paused, or ready already. A lane begins level with its
--- tenant's least served one, a tenant level with the shard or where it left off: resting earns no claim.
-local function make_ready(lane, connection)
-  if call('ZSCORE', PARKED, connection) or call('SISMEMBER', PAUSED, connection) == 1 then
-    return
-  end
-  local tenant, name = sub(lane, 1, 16), ready_name(lane, connection)
-  local ready = READY .. tenant
-  if call('ZSCORE', ready, name) then
-    return
-  end
-  local first = call('ZRANGE', ready, 0, 0, 'WITHSCORES')
-  call('ZADD', ready, first[2] or 0, name)
-  if first[1] then
+-- Takes a tenant with ready lanes into the choice, unless it is held: level with the shard, or where it left off.
+local function enter_choice(tenant)
+  if call('SISMEMBER', HELD, tenant) == 1 then
     return
   end
   local start = tonumber(call('GET', VTIME) or 0)
@@ -93,6 +84,32 @@ local function make_ready(lane, connection)
   call('ZADD', TENANTS, start, tenant)
 end
 
+local function leave_choice(tenant)
+  local served = call('ZSCORE', TENANTS, tenant)
+  call('ZREM', TENANTS, tenant)
+  if served and tonumber(served) > tonumber(call('GET', VTIME) or 0) then
+    call('ZADD', RESTED, served, tenant)
+  end
+end
+
+-- Makes a lane with queued jobs ready, unless it is parked, paused, or ready already. A lane begins level with its
+-- tenant's least served one: resting earns no claim.
+local function make_ready(lane, connection)
+  if call('ZSCORE', PARKED, connection) or call('SISMEMBER', PAUSED, connection) == 1 then
+    return
+  end
+  local tenant, name = sub(lane, 1, 16), ready_name(lane, connection)
+  local ready = READY .. tenant
+  if call('ZSCORE', ready, name) then
+    return
+  end
+  local first = call('ZRANGE', ready, 0, 0, 'WITHSCORES')
+  call('ZADD', ready, first[2] or 0, name)
+  if not first[1] then
+    enter_choice(tenant)
+  end
+end
+
 -- Takes a lane, and with the last one its tenant, out of the choice.
 local function make_unready(lane, connection)
   local tenant = sub(lane, 1, 16)
@@ -100,11 +117,7 @@ local function make_unready(lane, connection)
   if call('ZREM', ready, ready_name(lane, connection)) == 0 or call('EXISTS', ready) == 1 then
     return
   end
-  local served = call('ZSCORE', TENANTS, tenant)
-  call('ZREM', TENANTS, tenant)
-  if served and tonumber(served) > tonumber(call('GET', VTIME) or 0) then
-    call('ZADD', RESTED, served, tenant)
-  end
+  leave_choice(tenant)
 end
 
 -- Writes a lane's entry; a ready one goes by the name of its new first queue.

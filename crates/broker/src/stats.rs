@@ -28,6 +28,10 @@ pub struct Stats {
     pub parked_lanes: u64,
     /// Lanes that an operator holds.
     pub paused_lanes: u64,
+    /// Tenants that an operator holds, with all of their lanes.
+    pub paused_tenants: Vec<TenantId>,
+    /// Whether an operator holds the class.
+    pub paused: bool,
     /// What the bodies of living jobs take in Redis, as Redis estimates it.
     pub bytes: u64,
     /// Each lane that has something, by tenant and connection.
@@ -57,7 +61,7 @@ pub struct LaneStats {
     pub counts: Counts,
     /// Until when it waits, by Redis time.
     pub parked_until: Option<Timestamp>,
-    /// Whether an operator holds it.
+    /// Whether an operator holds it, its tenant or the class.
     pub paused: bool,
 }
 
@@ -95,6 +99,8 @@ impl Broker {
             dead: 0,
             parked_lanes: 0,
             paused_lanes: 0,
+            paused_tenants: Vec::new(),
+            paused: false,
             bytes: 0,
             lanes: Vec::new(),
         };
@@ -118,6 +124,8 @@ impl Broker {
             lanes.entry(lane).or_default().running += 1;
         }
         let (dead, bytes, paused, parked) = self.shard_totals(shard).await?;
+        let (everyone, held) = self.held(shard).await?;
+        stats.paused |= everyone;
         stats.dead += dead;
         stats.bytes += bytes;
         stats.paused_lanes += paused.len() as u64;
@@ -129,9 +137,10 @@ impl Broker {
                 connection,
                 counts,
                 parked_until: parked.get(&connection).copied(),
-                paused: paused.contains(&connection),
+                paused: everyone || held.contains(&tenant) || paused.contains(&connection),
             });
         }
+        stats.paused_tenants = held;
         Ok(())
     }
 
@@ -207,6 +216,15 @@ impl Broker {
             found.extend(lanes.map(|Lane { tenant, connection }| (tenant, connection)));
             start += PAGE;
         }
+    }
+
+    /// Whether the class is held, and which tenants are; every shard says the same.
+    async fn held(&self, shard: &ShardKey) -> Result<(bool, Vec<TenantId>), InspectError> {
+        let command = redis::Cmd::smembers(shard.key("held"));
+        let held: Vec<Vec<u8>> = command.query_async(&mut self.redis.clone()).await?;
+        let tenants = held.iter().filter_map(|id| Uuid::from_slice(id).ok());
+        let everyone = held.iter().any(|one| one == b"*");
+        Ok((everyone, tenants.map(TenantId::new).collect()))
     }
 
     async fn shard_totals(&self, shard: &ShardKey) -> Result<Totals, InspectError> {
