@@ -159,9 +159,12 @@ impl Broker {
     ) -> Result<(), EnqueueError> {
         let high_water_bytes = self.options.high_water_bytes / u64::from(self.shards());
         let mut call = script::ENQUEUE.on(self.shard(shard), &self.now());
-        call.arg(high_water_bytes);
+        call.arg(high_water_bytes).arg(batch.len());
+        for entry in batch {
+            add_job(&mut call, entry.job)?;
+        }
         for group in batch.chunk_by(|one, next| queue_of(one) == queue_of(next)) {
-            add_group(&mut call, group)?;
+            add_group(&mut call, group);
         }
         let reply: Vec<Value> = call.run(&self.redis).await?;
         match reply.first().and_then(bytes) {
@@ -195,28 +198,25 @@ fn queue_of(entry: &Entry<'_>) -> Option<(ConnectionId, Priority)> {
         .then_some((job.connection, job.priority))
 }
 
-fn add_group(call: &mut Call, group: &[Entry<'_>]) -> Result<(), EnqueueError> {
-    let Some(Entry { job, .. }) = group.first() else {
-        return Ok(());
-    };
-    if queue_of(&group[0]).is_some() {
-        let priority = [b'0' + job.priority.get()];
-        call.arg(&[&job.connection.uuid().as_bytes()[..], &priority].concat()[..])
-            .arg(&job.tenant.uuid().as_bytes()[..]);
+/// Id and body of a job.
+fn add_job(call: &mut Call, job: &Job) -> Result<(), EnqueueError> {
+    let job_id = job.id;
+    let body = body::encode(job).map_err(|source| EnqueueError::Encode { job_id, source })?;
+    call.arg(&job_id.uuid().as_bytes()[..]).arg(&body[..]);
+    Ok(())
+}
+
+/// Where jobs that are pushed together go.
+fn add_group(call: &mut Call, group: &[Entry<'_>]) {
+    if let Some((connection, priority)) = queue_of(&group[0]) {
+        let priority = [b'0' + priority.get()];
+        call.arg(&[&connection.uuid().as_bytes()[..], &priority].concat()[..])
+            .arg(&group[0].job.tenant.uuid().as_bytes()[..]);
     } else {
         call.arg("").arg("");
     }
     call.arg(group.len());
-    for Entry {
-        job, not_before_us, ..
-    } in group
-    {
-        let job_id = job.id;
-        let body = body::encode(job).map_err(|source| EnqueueError::Encode { job_id, source })?;
-        call.arg(&job_id.uuid().as_bytes()[..]).arg(&body[..]);
-        if let Some(time_us) = not_before_us {
-            call.arg(*time_us);
-        }
+    for time_us in group.iter().filter_map(|entry| entry.not_before_us) {
+        call.arg(time_us);
     }
-    Ok(())
 }
