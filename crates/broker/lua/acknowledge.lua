@@ -97,7 +97,7 @@ for n = count, completed + 1, -1 do
       say(n, 'CANCELLED')
     else
       before = before or horizon()
-      say(n, ending[ARGV[at + 2]](id, tonumber(ARGV[at + 3]), ARGV[at + 4], sub(held[n], 17)))
+      say(n, ending[ARGV[at + 2]](id, tonumber(ARGV[at + 3]), ARGV[at + 4], worker_of(held[n])))
     end
   end
 end

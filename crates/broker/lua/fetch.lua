@@ -167,7 +167,7 @@ if taken == 0 then
 end
 local token = math.max(tonumber(call('GET', TOKEN) or 0) + 1, now)
 local digits, expires = string.format('%016.0f', token), whole(now + visibility)
-local holder, leases, holders = digits .. worker, {}, {}
+local holder, leases, holders = holder_of(digits, worker), {}, {}
 for n = 1, taken do
   local id = chosen[n]
   leases[2 * n - 1], leases[2 * n] = expires, id

@@ -2,7 +2,7 @@
   KEYS[1]  the shard
   ARGV[1]  the time (unused)   ARGV[2…]  ids, at most 256
   Returns per id five strings: state, time in µs or '', text, body, trials or dead letter.
-    RUNNING, lease's expiry, token (16 digits) and worker    DELAYED, when it may run
+    RUNNING, lease's expiry, worker    DELAYED, when it may run
     PARKED, until when its lane waits    PAUSED    QUEUED    DEAD    ABSENT ]]
 local reply = {}
 for at = 2, #ARGV do
@@ -14,7 +14,7 @@ for at = 2, #ARGV do
     trials = call('HGET', TRIALS, id) or ''
     state, time = 'RUNNING', call('ZSCORE', LEASES, id)
     if time then
-      text = call('HGET', HOLDERS, id) or ''
+      text = worker_of(call('HGET', HOLDERS, id) or '')
     else
       state, time = 'DELAYED', call('ZSCORE', DUE, id)
     end

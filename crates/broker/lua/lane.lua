@@ -20,7 +20,7 @@ local HELD = P .. ':held' -- set: tenants that an operator holds; '*' for the cl
 local WEIGHTS = P .. ':weights' -- hash: tenant → weight of its share; 1 if absent
 local DUE = P .. ':due' -- sorted set: delayed jobs by the time when they may run, µs
 local LEASES = P .. ':leases' -- sorted set: jobs in flight by the time when their lease expires, µs
-local HOLDERS = P .. ':holders' -- hash: id → fencing token (16 digits) and worker
+local HOLDERS = P .. ':holders' -- hash: id → fencing token (16 digits) and worker, padded
 local TOKEN = P .. ':token' -- the last fencing token
 local FETCHES = P .. ':fetch:' -- string per worker: its last sequence, token and ids; expires
 local CANCELLED = P .. ':cancelled' -- set: jobs in flight that are not wanted any more
@@ -178,6 +178,17 @@ local function park(connection, until_us)
   if lane then
     make_unready(lane, connection)
   end
+end
+
+-- What HOLDERS has under a token. Padded to more than 64 bytes, so that Redis finds a field without looking through the
+-- others even if there are few.
+local function holder_of(digits, worker)
+  return digits .. worker .. string.rep(' ', 49 - #worker)
+end
+
+-- The worker of a holder.
+local function worker_of(holder)
+  return string.match(holder, '^(.-) *$', 17)
 end
 
 -- Ends what is in flight, without saying where the job goes.

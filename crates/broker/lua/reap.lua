@@ -15,7 +15,7 @@ local SPREAD_US = 60000000
 local before, reply = horizon(), {}
 local holders, held = call('HMGET', HOLDERS, unpack(expired)), {}
 for n = 1, #expired do
-  holders[n] = sub(holders[n] or '', 17)
+  holders[n] = worker_of(holders[n] or '')
   held[holders[n]] = (held[holders[n]] or 0) + 1
 end
 for n = #expired, 1, -1 do

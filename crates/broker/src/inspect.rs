@@ -275,7 +275,7 @@ fn read(id: JobId, parts: &[&[u8]]) -> Option<JobEntry> {
         b"PARKED" => JobState::Parked { until: time()? },
         b"DELAYED" => JobState::Delayed { until: time()? },
         b"RUNNING" => JobState::Running {
-            worker: WorkerId::new(String::from_utf8_lossy(text.get(16..)?).into_owned()),
+            worker: WorkerId::new(String::from_utf8_lossy(text).into_owned()),
             expires: time()?,
         },
         b"DEAD" => JobState::Dead {
