@@ -160,8 +160,9 @@ impl Broker {
         let high_water_bytes = self.options.high_water_bytes / u64::from(self.shards());
         let mut call = script::ENQUEUE.on(self.shard(shard), &self.now());
         call.arg(high_water_bytes).arg(batch.len());
+        let now = self.options.clock.about_now();
         for entry in batch {
-            add_job(&mut call, entry.job)?;
+            add_job(&mut call, entry.job, now)?;
         }
         for group in batch.chunk_by(|one, next| queue_of(one) == queue_of(next)) {
             add_group(&mut call, group);
@@ -199,9 +200,9 @@ fn queue_of(entry: &Entry<'_>) -> Option<(ConnectionId, Priority)> {
 }
 
 /// Id and body of a job.
-fn add_job(call: &mut Call, job: &Job) -> Result<(), EnqueueError> {
+fn add_job(call: &mut Call, job: &Job, now: Timestamp) -> Result<(), EnqueueError> {
     let job_id = job.id;
-    let body = body::encode(job).map_err(|source| EnqueueError::Encode { job_id, source })?;
+    let body = body::encode(job, now).map_err(|source| EnqueueError::Encode { job_id, source })?;
     call.arg(&job_id.uuid().as_bytes()[..]).arg(&body[..]);
     Ok(())
 }

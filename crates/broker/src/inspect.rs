@@ -52,6 +52,8 @@ pub struct JobFilter {
 pub struct JobEntry {
     /// The job.
     pub job: Job,
+    /// When it was enqueued, by the clock of who did.
+    pub enqueued_at: Option<Timestamp>,
     /// Where it is.
     pub state: JobState,
     /// Which attempt it is at, from 1.
@@ -286,6 +288,7 @@ fn read(id: JobId, parts: &[&[u8]]) -> Option<JobEntry> {
     };
     Some(JobEntry {
         job: body::decode(id, stored).ok()?,
+        enqueued_at: body::enqueued_at(stored),
         state,
         attempt: trials.attempt(),
         crashes: trials.crashes,

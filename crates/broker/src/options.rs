@@ -66,6 +66,20 @@ impl BrokerClock {
         }
     }
 
+    /// About now, without asking Redis: for people, never for a decision.
+    pub(crate) fn about_now(&self) -> Timestamp {
+        let Self::Injected(clock) = self else {
+            return Timestamp::now();
+        };
+        let time_us = clock.time_us.load(Ordering::SeqCst);
+        let since = if clock.frozen {
+            0
+        } else {
+            Timestamp::now().as_microsecond()
+        };
+        Timestamp::from_microsecond(since.saturating_add(time_us)).unwrap_or_default()
+    }
+
     /// Whether time passes only when a test says so: then nothing here waits for it.
     pub(crate) const fn stands_still(&self) -> bool {
         matches!(self, Self::Injected(TestClock { frozen: true, .. }))

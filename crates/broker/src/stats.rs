@@ -34,6 +34,8 @@ pub struct Stats {
     pub paused: bool,
     /// What the bodies of living jobs take in Redis, as Redis estimates it.
     pub bytes: u64,
+    /// When the first job of a queue that has waited the longest was enqueued, by the clock of who did.
+    pub oldest: Option<Timestamp>,
     /// Each lane that has something, by tenant and connection.
     pub lanes: Vec<LaneStats>,
 }
@@ -59,6 +61,8 @@ pub struct LaneStats {
     /// Its jobs.
     #[serde(flatten)]
     pub counts: Counts,
+    /// When the first job of its queues was enqueued, by the clock of who did.
+    pub oldest: Option<Timestamp>,
     /// Until when it waits, by Redis time.
     pub parked_until: Option<Timestamp>,
     /// Whether an operator holds it, its tenant or the class.
@@ -85,6 +89,9 @@ impl Stats {
     }
 }
 
+/// When the first job of a lane was enqueued.
+type Oldest = BTreeMap<ConnectionId, Timestamp>;
+
 type Lanes = BTreeMap<(TenantId, ConnectionId), Counts>;
 
 impl Broker {
@@ -102,6 +109,7 @@ impl Broker {
             paused_tenants: Vec::new(),
             paused: false,
             bytes: 0,
+            oldest: None,
             lanes: Vec::new(),
         };
         for shard in self.shards.iter() {
@@ -114,7 +122,7 @@ impl Broker {
     }
 
     async fn add_shard(&self, stats: &mut Stats, shard: &ShardKey) -> Result<(), InspectError> {
-        let mut lanes = self.queued(shard).await?;
+        let (mut lanes, oldest) = self.queued(shard).await?;
         let due = self.lanes_of(shard, "due").await?;
         for lane in due {
             lanes.entry(lane).or_default().delayed += 1;
@@ -132,10 +140,13 @@ impl Broker {
         stats.parked_lanes += parked.len() as u64;
         for ((tenant, connection), counts) in lanes {
             stats.total += counts;
+            let oldest = oldest.get(&connection).copied();
+            stats.oldest = stats.oldest.into_iter().chain(oldest).min();
             stats.lanes.push(LaneStats {
                 tenant,
                 connection,
                 counts,
+                oldest,
                 parked_until: parked.get(&connection).copied(),
                 paused: everyone || held.contains(&tenant) || paused.contains(&connection),
             });
@@ -144,8 +155,9 @@ impl Broker {
         Ok(())
     }
 
-    async fn queued(&self, shard: &ShardKey) -> Result<Lanes, InspectError> {
-        let mut lanes = Lanes::new();
+    /// The queued jobs of each lane, and when the first of them was enqueued.
+    async fn queued(&self, shard: &ShardKey) -> Result<(Lanes, Oldest), InspectError> {
+        let (mut lanes, mut oldest) = (Lanes::new(), Oldest::new());
         let mut cursor = 0_u64;
         loop {
             let mut command = redis::cmd("HSCAN");
@@ -156,8 +168,9 @@ impl Broker {
                 .arg(PAGE);
             let (next, page): HashPage = command.query_async(&mut self.redis.clone()).await?;
             self.add_lengths(shard, &page, &mut lanes).await?;
+            self.add_oldest(shard, &page, &mut oldest).await?;
             if next == 0 {
-                return Ok(lanes);
+                return Ok((lanes, oldest));
             }
             cursor = next;
         }
@@ -189,6 +202,39 @@ impl Broker {
         let lengths: Vec<u64> = pipeline.query_async(&mut self.redis.clone()).await?;
         for (owner, length) in owners.into_iter().zip(lengths) {
             lanes.entry(owner).or_default().queued += length;
+        }
+        Ok(())
+    }
+
+    /// Notes when the first job of each queue of a page of `lanes` was enqueued.
+    async fn add_oldest(
+        &self,
+        shard: &ShardKey,
+        page: &[(Vec<u8>, Vec<u8>)],
+        oldest: &mut Oldest,
+    ) -> Result<(), InspectError> {
+        let mut pipeline = redis::pipe();
+        for (connection, lane) in page {
+            for priority in lane.iter().skip(16) {
+                pipeline.lindex(shard.queue(connection, *priority), 0);
+            }
+        }
+        if pipeline.is_empty() {
+            return Ok(());
+        }
+        let mut redis = self.redis.clone();
+        let first: Vec<Option<Vec<u8>>> = pipeline.query_async(&mut redis).await?;
+        let ids: Vec<Vec<u8>> = first.into_iter().flatten().collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let get = redis::Cmd::hmget(shard.key("jobs"), ids);
+        let bodies: Vec<Option<Vec<u8>>> = get.query_async(&mut redis).await?;
+        for body in bodies.iter().flatten() {
+            if let (Some(lane), Some(time)) = (body::lane(body), body::enqueued_at(body)) {
+                let known = oldest.entry(lane.connection).or_insert(time);
+                *known = time.min(*known);
+            }
         }
         Ok(())
     }
