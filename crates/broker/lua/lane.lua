@@ -30,6 +30,7 @@ local DEAD_BODIES = P .. ':dead_bodies' -- hash: id → body
 local BOOT = P .. ':boot' -- hash: nonce, established µs
 local STOPS = P .. ':stops' -- set: tombstones, 'a' 't' or 'c' and the id
 local WAKE = P .. ':wake' -- channel
+local TOLD = P .. ':told' -- channel: a job in flight was cancelled
 
 local function now_us(injected)
   local mark = sub(injected, 1, 1)
