@@ -73,16 +73,18 @@ async fn renew_and_reap(
     period: Duration,
 ) {
     let broker = connect(options, class, &mut contact).await;
+    let cancellations = broker.cancellations();
     loop {
+        let heard = cancellations.mark();
         let next = BootInstant::now().after(period);
-        let wait = match beat(&broker, running).await {
+        match beat(&broker, running).await {
             Ok(()) => {
                 contact.answered();
-                next.remaining()
+                // A job that was cancelled is stopped now, not at the next beat.
+                cancellations.wait(&heard, next.remaining()).await;
             }
-            Err(away) => contact.failed(&away),
-        };
-        sleep(wait).await;
+            Err(away) => sleep(contact.failed(&away)).await,
+        }
     }
 }
 
