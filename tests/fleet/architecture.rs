@@ -18,6 +18,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("bulkhead-amazon", 2),
     ("bulkhead-worker", 2),
     ("bulkhead-scheduler", 3),
+    ("bulkhead-bench", 3),
     ("bulkhead-ctl", 3),
     ("bulkhead-sync", 3),
     ("bulkhead-token", 3),
@@ -36,7 +37,12 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("apalis-core", &["bulkhead-worker"]),
     (
         "redis",
-        &["bulkhead-broker", "bulkhead-devstack", "bulkhead-tests"],
+        &[
+            "bulkhead-broker",
+            "bulkhead-devstack",
+            "bulkhead-bench",
+            "bulkhead-tests",
+        ],
     ),
     (
         "sqlx",
@@ -57,7 +63,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that stand in for the outside world and are never part of a shipped process.
-const DEVELOPMENT_ONLY: &[&str] = &["bulkhead-simulator", "bulkhead-devstack"];
+const DEVELOPMENT_ONLY: &[&str] = &["bulkhead-simulator", "bulkhead-devstack", "bulkhead-bench"];
 
 struct Manifest {
     name: String,
@@ -139,7 +145,13 @@ fn what_one_crate_is_for_no_other_names() {
 
 #[test]
 fn every_query_and_every_script_is_named_by_the_code() {
-    for (crate_name, extension) in [("store", "sql"), ("broker", "lua"), ("devstack", "sql")] {
+    let folders = [
+        ("store", "sql"),
+        ("broker", "lua"),
+        ("bench", "lua"),
+        ("devstack", "sql"),
+    ];
+    for (crate_name, extension) in folders {
         let folder = root().join("crates").join(crate_name);
         let code: String = files(&folder, "rs")
             .iter()

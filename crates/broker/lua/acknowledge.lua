@@ -1,24 +1,50 @@
 --[[ Say how leased jobs ended. Only the holder of the newest lease may; said twice, it counts once.
   KEYS[1]  the shard
-  ARGV[1]  the time
-  ARGV[2…] per job: id, fencing token (16 digits), what, µs, text; at most 256
-    COMPLETE, done, nothing is kept      RELEASE, not started, first in its lane again
-    SNOOZE   runs again after µs         PARK     as RELEASE, and its lane waits for µs
-    RETRY    failed with text, runs again after µs       BURY  to the dead letters because of text
+  ARGV[1]  the time   ARGV[2]  how many are done: nothing of them is kept
+  ARGV[3…] id, fencing token (16 digits) of each that is done; then of each other job: id, token, what, µs, text
+    RELEASE  not started, first in its lane again        PARK   as RELEASE, and its lane waits for µs
+    SNOOZE   runs again after µs                         RETRY  failed with text, runs again after µs
+    BURY     to the dead letters because of text         At most 256 jobs a call.
   A job that was cancelled while it ran is forgotten, whatever is said.
-  Returns per job 'COMPLETED' | 'RELEASED' | 'SNOOZED' | 'PARKED' | 'RETRYING' | 'BURIED' | 'CANCELLED' |
-  'FENCED' (a newer lease exists) | 'NOT_LEASED'. ]]
-local now = now_us(ARGV[1])
-local ids, order = {}, {}
-for at = 2, #ARGV, 5 do
-  ids[#ids + 1] = ARGV[at]
+  Returns position (from 1) and word of each job that is not simply done: 'RELEASED' | 'SNOOZED' | 'PARKED' |
+  'RETRYING' | 'BURIED' | 'CANCELLED' | 'FENCED' (a newer lease exists) | 'NOT_LEASED'. ]]
+local now, completed, total = now_us(ARGV[1]), tonumber(ARGV[2]), #ARGV
+local others, ids, count = 2 * completed + 3, {}, completed
+for n = 1, completed do
+  ids[n] = ARGV[2 * n + 1]
+end
+for at = others, total, 5 do
+  count = count + 1
+  ids[count] = ARGV[at]
 end
 local held = call('HMGET', HOLDERS, unpack(ids))
 local cancelled = call('EXISTS', CANCELLED) == 1
-local reply, holder, done, gone = {}, {}, {}, {}
+local reply, seen, done, gone = {}, {}, {}, {}
+local ended, forgotten = 0, 0
 local before
-for n, id in ipairs(ids) do
-  holder[id] = held[n]
+
+local function say(position, word)
+  reply[#reply + 1], reply[#reply + 2] = position, word
+end
+
+-- Whether the job at a position is held under `token`, and has not been acknowledged by this call.
+local function may_end(position, token)
+  local id, holder = ids[position], held[position]
+  if not holder or seen[id] then
+    say(position, 'NOT_LEASED')
+  elseif sub(holder, 1, 16) ~= token then
+    say(position, 'FENCED')
+  else
+    seen[id] = true
+    ended = ended + 1
+    done[ended] = id
+    return true
+  end
+end
+
+local function forget_one(id)
+  forgotten = forgotten + 1
+  gone[forgotten] = id
 end
 
 local function take_back(id, push)
@@ -38,7 +64,7 @@ local ending = {
   end,
   PARK = function(id, after)
     local body = take_back(id, 'LPUSH')
-    park(sub(body, 3, 18), sub(body, 19, 34), now + after)
+    park(sub(body, 19, 34), now + after)
     return 'PARKED'
   end,
   RETRY = function(id, after, text, worker)
@@ -54,32 +80,32 @@ local ending = {
   end,
 }
 
--- From the last to the first, so that what goes back to the front of a lane keeps its order.
-for n = #ids, 1, -1 do
-  local at, id = 5 * n - 3, ids[n]
-  local holds, what = holder[id], ARGV[at + 2]
-  if not holds then
-    reply[n] = 'NOT_LEASED'
-  elseif sub(holds, 1, 16) ~= ARGV[at + 1] then
-    reply[n] = 'FENCED'
-  else
-    holder[id] = false
-    done[#done + 1] = id
-    local unwanted = cancelled and call('SREM', CANCELLED, id) == 1
-    if what == 'COMPLETE' or unwanted then
-      gone[#gone + 1] = id
-      reply[n] = what == 'COMPLETE' and 'COMPLETED' or 'CANCELLED'
-    else
-      before = before or horizon()
-      reply[n] = ending[what](id, tonumber(ARGV[at + 3]), ARGV[at + 4], sub(holds, 17))
+for n = 1, completed do
+  if may_end(n, ARGV[2 * n + 2]) then
+    forget_one(ids[n])
+    if cancelled then
+      call('SREM', CANCELLED, ids[n])
     end
   end
 end
-if #done > 0 then
+-- From the last to the first, so that what goes back to the front of a lane keeps its order.
+for n = count, completed + 1, -1 do
+  local at, id = others + 5 * (n - completed - 1), ids[n]
+  if may_end(n, ARGV[at + 1]) then
+    if cancelled and call('SREM', CANCELLED, id) == 1 then
+      forget_one(id)
+      say(n, 'CANCELLED')
+    else
+      before = before or horizon()
+      say(n, ending[ARGV[at + 2]](id, tonumber(ARGV[at + 3]), ARGV[at + 4], worker_of(held[n])))
+    end
+  end
+end
+if ended > 0 then
   call('ZREM', LEASES, unpack(done))
   call('HDEL', HOLDERS, unpack(done))
 end
-if #gone > 0 then
+if forgotten > 0 then
   call('HDEL', JOBS, unpack(gone))
   if call('EXISTS', TRIALS) == 1 then
     call('HDEL', TRIALS, unpack(gone))

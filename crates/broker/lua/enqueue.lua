@@ -1,66 +1,90 @@
 --[[ Enqueue jobs, each at most once while it lives.
   KEYS[1]  the shard
-  ARGV[1]  the time   ARGV[2]  high-water mark of the bodies, bytes
-  ARGV[3…] per job: id, body, and empty or the time in µs before which it must not run
-  A dead letter of the same id is superseded. At most 256 jobs a call.
-  Returns per job 'ADDED' | 'EXISTS', or only 'HIGH_WATER', used bytes: then nothing was added. ]]
-local now, high_water = now_us(ARGV[1]), tonumber(ARGV[2])
+  ARGV[1]  the time   ARGV[2]  high-water mark of the bodies, bytes   ARGV[3]  how many jobs, at most 256
+  ARGV[4…] id and body of each job, each id once; then the groups in which they stand. One queue's: connection and
+           priority, tenant, how many. Delayed jobs of any lanes: '', '', how many, and the µs before which each must
+           not run.
+  A dead letter of the same id is superseded.
+  Returns 'ADDED' and the positions (from 1) of those that live already, or 'HIGH_WATER', used bytes: then nothing was
+  added. ]]
+local now, high_water, count = now_us(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local used = call('MEMORY', 'USAGE', JOBS, 'SAMPLES', 5) or 0
 if used > high_water then
   return { 'HIGH_WATER', used }
 end
 
-local ids = {}
-for at = 3, #ARGV, 3 do
-  ids[#ids + 1] = ARGV[at]
+local ids, reply = {}, { 'ADDED' }
+for n = 1, count do
+  ids[n] = ARGV[2 * n + 2]
 end
-local bodies = call('HMGET', JOBS, unpack(ids))
-local reply, added, seen, delayed = {}, {}, {}, {}
-local groups, order = {}, {}
-for n, id in ipairs(ids) do
-  if bodies[n] or seen[id] then
-    reply[n] = 'EXISTS'
-  else
-    local body, not_before = ARGV[3 * n + 1], tonumber(ARGV[3 * n + 2])
-    seen[id] = true
-    reply[n] = 'ADDED'
-    added[#added + 1] = id
-    added[#added + 1] = body
-    if not_before and not_before > now then
-      delayed[#delayed + 1] = not_before
-      delayed[#delayed + 1] = id
-    else
-      local lane = sub(body, 19, 34) .. sub(body, 2, 2)
-      local group = groups[lane]
-      if not group then
-        group = { tenant = sub(body, 3, 18) }
-        groups[lane] = group
-        order[#order + 1] = lane
-      end
-      group[#group + 1] = id
-    end
+local alive = call('HMGET', JOBS, unpack(ids))
+for n = 1, count do
+  if alive[n] then
+    reply[#reply + 1] = n
   end
 end
-if #added == 0 then
+if #reply > count then
   return reply
 end
 
+-- The ids from one position to another, without those that live.
+local function new_ids(from, to)
+  local new = {}
+  for n = from, to do
+    new[#new + 1] = not alive[n] and ids[n] or nil
+  end
+  return new
+end
+
 local before = horizon()
-call('HSET', JOBS, unpack(added))
-if call('EXISTS', DEAD) == 1 then
-  for id in pairs(seen) do
-    call('HDEL', DEAD, id)
-    call('HDEL', DEAD_BODIES, id)
+if #reply == 1 then
+  call('HSET', JOBS, unpack(ARGV, 4, 2 * count + 3))
+else
+  for n = 1, count do
+    if not alive[n] then
+      call('HSET', JOBS, ids[n], ARGV[2 * n + 3])
+    end
   end
 end
-if #delayed > 0 then
-  call('ZADD', DUE, unpack(delayed))
+if call('EXISTS', DEAD) == 1 then
+  local new = new_ids(1, count)
+  call('HDEL', DEAD, unpack(new))
+  call('HDEL', DEAD_BODIES, unpack(new))
 end
-for _, name in ipairs(order) do
-  local group, connection = groups[name], sub(name, 1, 16)
-  local lane = call('HGET', LANES, connection)
-  call('RPUSH', QUEUE .. name, unpack(group))
-  mark_queued(lane, group.tenant, connection, sub(name, 17))
+
+local function delay(from, to, times)
+  for n = from, to do
+    local not_before = ARGV[times + n - from]
+    if alive[n] then
+      -- It stays as it is.
+    elseif tonumber(not_before) > now then
+      call('ZADD', DUE, not_before, ids[n])
+    else
+      queue('RPUSH', ids[n], ARGV[2 * n + 3])
+    end
+  end
+end
+
+local at, first, total = 2 * count + 4, 1, #ARGV
+while at <= total do
+  local name, last = ARGV[at], first + ARGV[at + 2] - 1
+  if name == '' then
+    delay(first, last, at + 3)
+    at = at + last - first + 1
+  else
+    local pushed, length = last - first + 1, 0
+    if #reply == 1 then
+      length = call('RPUSH', QUEUE .. name, unpack(ids, first, last))
+    else
+      local new = new_ids(first, last)
+      pushed = #new
+      length = pushed > 0 and call('RPUSH', QUEUE .. name, unpack(new))
+    end
+    if length == pushed then
+      mark_queued(ARGV[at + 1], sub(name, 1, 16), sub(name, 17))
+    end
+  end
+  at, first = at + 3, last + 1
 end
 announce(before)
 return reply

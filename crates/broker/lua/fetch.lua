@@ -1,27 +1,21 @@
---[[ Lease up to `max` jobs, fairly: the tenant least served, its connection least served, its most urgent job.
+--[[ Lease up to `max` jobs, fairly: the tenant least served for its weight, its connection least served, its most urgent job.
   KEYS[1]  the shard
   ARGV[1]  the time       ARGV[2]  worker       ARGV[3]  sequence, 16 digits
   ARGV[4]  max, ≤ 256     ARGV[5]  visibility timeout, µs
   The same worker and sequence are answered with the same jobs, as far as it still holds them: a reply may be lost.
   Before, up to 100 due jobs are queued and up to 100 parked lanes woken.
-  Returns 'FETCHED', token, µs until something else becomes runnable (-1: nothing will by time),
-  then per job: id, body, trials or ''; or 'STALE', the newer sequence that this worker has used already. ]]
+  Returns 'FETCHED', token, µs until something else becomes runnable (-1: nothing will by time), and three lists, job
+  by job: ids, bodies, trials (empty if no job has any); or 'STALE', the newer sequence that this worker has used. ]]
 local now, worker, sequence = now_us(ARGV[1]), ARGV[2], ARGV[3]
 local max, visibility = tonumber(ARGV[4]), tonumber(ARGV[5])
 
--- Adds to the reply what is known about each leased job.
-local function describe(reply, ids)
+-- The reply about leased jobs.
+local function answer(token, wait, ids)
   if #ids == 0 then
-    return reply
+    return { 'FETCHED', token, wait, {}, {}, {} }
   end
-  local bodies = call('HMGET', JOBS, unpack(ids))
   local trials = call('EXISTS', TRIALS) == 1 and call('HMGET', TRIALS, unpack(ids)) or {}
-  local at = #reply
-  for n, id in ipairs(ids) do
-    reply[at + 1], reply[at + 2], reply[at + 3] = id, bodies[n], trials[n] or ''
-    at = at + 3
-  end
-  return reply
+  return { 'FETCHED', token, wait, ids, call('HMGET', JOBS, unpack(ids)), trials }
 end
 
 local last = call('GET', FETCHES .. worker)
@@ -37,7 +31,11 @@ if last and sub(last, 1, 16) == sequence then
       held[#held + 1] = id
     end
   end
-  return describe({ 'FETCHED', tonumber(token), 0 }, held)
+  return answer(tonumber(token), 0, held)
+end
+
+if call('SISMEMBER', HELD, '*') == 1 then
+  return answer(0, -1, {})
 end
 
 local was_ready = call('EXISTS', TENANTS) == 1
@@ -54,126 +52,92 @@ for _, connection in ipairs(woken) do
   call('ZREM', PARKED, connection)
   local lane = call('HGET', LANES, connection)
   if lane then
-    make_ready(sub(lane, 1, 16), connection)
+    make_ready(lane, connection)
   end
 end
 
--- The choice is made on copies of the virtual times, which are written back at the end. As many of the least served
--- tenants, and of a tenant's least served lanes, are copied as can have a turn.
-local vtime = tonumber(call('GET', VTIME) or 0)
-local tenants, head, touched = {}, 1, {}
-local flat = call('ZRANGE', TENANTS, 0, max - 1, 'WITHSCORES')
-for at = 1, #flat, 2 do
-  tenants[#tenants + 1] = { id = flat[at], served = tonumber(flat[at + 1]) }
-end
-
--- Puts an entry behind those that were served as little as it was.
-local function insert(list, first, entry)
-  local at = #list + 1
-  while at > first and list[at - 1].served > entry.served do
-    list[at] = list[at - 1]
-    at = at - 1
-  end
-  list[at] = entry
-end
-
-local function write_back(tenant)
-  local scores = {}
-  for _, lane in ipairs(tenant.lanes or {}) do
-    if lane.touched then
-      scores[#scores + 1] = lane.served
-      scores[#scores + 1] = lane.id
-    end
-  end
-  if #scores > 0 then
-    call('ZADD', READY .. tenant.id, 'XX', unpack(scores))
-  end
-end
-
--- Copies the least served lanes of a tenant; after `turns` turns another one may be less served than they.
-local function copy_lanes(tenant, turns)
-  write_back(tenant)
-  local lanes, ids = {}, {}
-  local ready = call('ZRANGE', READY .. tenant.id, 0, turns - 1, 'WITHSCORES')
-  for at = 1, #ready, 2 do
-    ids[#ids + 1] = ready[at]
-    lanes[#lanes + 1] = { id = ready[at], served = tonumber(ready[at + 1]) }
-  end
-  for n, entry in ipairs(#ids > 0 and call('HMGET', LANES, unpack(ids)) or {}) do
-    lanes[n].priorities = entry and sub(entry, 17) or '9'
-  end
-  tenant.lanes = lanes
-  tenant.turns = #lanes == turns and turns or math.huge
-end
-
--- Takes jobs from the front of a lane. Returns whether its queue is empty now.
-local chosen = {}
+-- Takes jobs from the front of a queue. Returns how many, and whether it is empty now.
+local chosen, taken = {}, 0
 local ghosts = call('EXISTS', GHOSTS) == 1
 local function take(list, count)
-  for _, id in ipairs(call('LPOP', list, count) or {}) do
+  local popped, before = call('LPOP', list, count) or {}, taken
+  for _, id in ipairs(popped) do
     local stale = ghosts and tonumber(call('HGET', GHOSTS, id) or 0) or 0
     if stale > 1 then
       call('HSET', GHOSTS, id, stale - 1)
     elseif stale == 1 then
       call('HDEL', GHOSTS, id)
     else
-      chosen[#chosen + 1] = id
+      taken = taken + 1
+      chosen[taken] = id
     end
   end
-  return call('EXISTS', list) == 0
+  return taken - before, #popped < count or call('EXISTS', list) == 0
 end
 
--- One turn of a tenant's least served lane. Returns whether the tenant may have another.
-local function serve(tenant, count)
-  local lane = table.remove(tenant.lanes, 1)
-  local priority = sub(lane.priorities, 1, 1)
-  local before = #chosen
-  local drained = take(QUEUE .. lane.id .. priority, count)
-  local taken = #chosen - before
-  lane.served, lane.touched = lane.served + taken, true
-  tenant.served, tenant.turns = tenant.served + taken, tenant.turns - 1
-  if drained then
-    -- What is written here decides where a tenant that leaves off now begins again.
+-- One turn of a tenant: up to `share` jobs of its least served lanes, a few of each. What is written here also decides
+-- where a tenant that leaves off now begins again.
+local visits, vtime, quantum = 0, tonumber(call('GET', VTIME) or 0), math.max(1, math.floor(max / 8))
+local tenant_scores = {}
+local function write_tenants()
+  if #tenant_scores > 0 then
+    call('ZADD', TENANTS, 'XX', unpack(tenant_scores))
+    tenant_scores = {}
+  end
+end
+
+local weighted = call('EXISTS', WEIGHTS) == 1
+local function weight_of(tenant)
+  return weighted and tonumber(call('HGET', WEIGHTS, tenant)) or 1
+end
+
+local function serve(tenant, served, weight, share)
+  vtime = math.max(vtime, served)
+  local ready = call('ZRANGE', READY .. tenant, 0, math.ceil(share / quantum) - 1, 'WITHSCORES')
+  local scores, drained, each = {}, {}, math.max(quantum, math.floor(2 * share / #ready))
+  for at = 1, #ready, 2 do
+    if share > 0 then
+      local jobs, empty = take(QUEUE .. ready[at], math.min(each, share))
+      visits, share, served = visits + 1, share - jobs, served + jobs / weight
+      scores[at], scores[at + 1] = ready[at + 1] + jobs, ready[at]
+      drained[#drained + 1] = empty and ready[at] or nil
+    end
+  end
+  call('ZADD', READY .. tenant, 'XX', unpack(scores))
+  tenant_scores[#tenant_scores + 1], tenant_scores[#tenant_scores + 2] = served, tenant
+  if #drained > 0 then
+    write_tenants()
     call('SET', VTIME, vtime)
-    call('ZADD', TENANTS, 'XX', tenant.served, tenant.id)
-    local left = mark_drained(lane.id, priority)
-    lane.priorities = left and sub(left, 17)
-  end
-  if lane.priorities then
-    insert(tenant.lanes, 1, lane)
-  end
-  return #tenant.lanes > 0 or tenant.turns < math.huge
-end
-
--- Bounded by the jobs that it takes and the ghosts that it clears away.
-local visits, quantum = 0, math.max(1, math.floor(max / 16))
-while #chosen < max and visits < 2 * max and tenants[head] do
-  visits = visits + 1
-  local tenant, waiting, room = tenants[head], #tenants - head + 1, max - #chosen
-  tenants[head], head = false, head + 1
-  vtime = math.max(vtime, tenant.served)
-  if not tenant.lanes then
-    touched[#touched + 1] = tenant
-  end
-  if not tenant.lanes or tenant.turns <= 0 or #tenant.lanes == 0 then
-    copy_lanes(tenant, math.ceil(room / waiting))
-  end
-  if #tenant.lanes > 0 then
-    -- A turn is worth several jobs, all charged: the same shares in the long run, and fewer calls for each job.
-    local count = math.max(quantum, math.floor(room / waiting / #tenant.lanes))
-    if serve(tenant, math.min(count, room)) then
-      insert(tenants, head, tenant)
+    for _, name in ipairs(drained) do
+      mark_drained(sub(name, 1, 16), sub(name, 17))
     end
   end
 end
-local scores = {}
-for _, tenant in ipairs(touched) do
-  write_back(tenant)
-  scores[#scores + 1] = tenant.served
-  scores[#scores + 1] = tenant.id
-end
-if #scores > 0 then
-  call('ZADD', TENANTS, 'XX', unpack(scores))
+
+-- Each round gives a turn to the tenants that were served least, as many as may fill the room. A turn is worth several
+-- jobs, all charged: the same shares in the long run, and fewer calls for each job. Bounded by the jobs that are taken
+-- and the ghosts that are cleared away.
+local worth = quantum
+while taken < max and visits < 2 * max do
+  local room, before = max - taken, taken
+  local wanted = math.ceil(room / worth)
+  local tenants = call('ZRANGE', TENANTS, 0, wanted - 1, 'WITHSCORES')
+  if #tenants == 0 then
+    break
+  end
+  local weights, all = {}, 0
+  for at = 1, #tenants, 2 do
+    weights[at] = weight_of(tenants[at])
+    all = all + weights[at]
+  end
+  for at = 1, #tenants, 2 do
+    if taken < max then
+      local share = math.max(quantum, math.floor(room * weights[at] / all))
+      serve(tenants[at], tonumber(tenants[at + 1]), weights[at], math.min(share, max - taken))
+    end
+  end
+  write_tenants()
+  worth = math.max(1, 2 * (taken - before) / #tenants)
 end
 
 -- With nothing left to choose from, who has been served how much no longer matters.
@@ -198,18 +162,19 @@ else
   local soonest = horizon().soonest
   wait = soonest and math.max(0, soonest - now) or -1
 end
-if #chosen == 0 then
-  return { 'FETCHED', 0, wait }
+if taken == 0 then
+  return answer(0, wait, chosen)
 end
 local token = math.max(tonumber(call('GET', TOKEN) or 0) + 1, now)
-local digits = string.format('%016.0f', token)
-local leases, holders = {}, {}
-for n, id in ipairs(chosen) do
-  leases[2 * n - 1], leases[2 * n] = now + visibility, id
-  holders[2 * n - 1], holders[2 * n] = id, digits .. worker
+local digits, expires = string.format('%016.0f', token), whole(now + visibility)
+local holder, leases, holders = holder_of(digits, worker), {}, {}
+for n = 1, taken do
+  local id = chosen[n]
+  leases[2 * n - 1], leases[2 * n] = expires, id
+  holders[2 * n - 1], holders[2 * n] = id, holder
 end
 call('SET', TOKEN, digits)
 call('ZADD', LEASES, unpack(leases))
 call('HSET', HOLDERS, unpack(holders))
 call('SET', FETCHES .. worker, sequence .. digits .. table.concat(chosen), 'PX', 3600000)
-return describe({ 'FETCHED', token, wait }, chosen)
+return answer(token, wait, chosen)

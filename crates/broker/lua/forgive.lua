@@ -14,6 +14,6 @@ local trials = stored and cjson.decode(stored)
 if not trials or trials.c == 0 then
   return 'INNOCENT'
 end
-trials.c = 0
+trials.c, trials.s = 0, nil
 call('HSET', TRIALS, ARGV[2], cjson.encode(trials))
 return 'FORGIVEN'

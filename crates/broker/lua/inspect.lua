@@ -2,7 +2,7 @@
   KEYS[1]  the shard
   ARGV[1]  the time (unused)   ARGV[2…]  ids, at most 256
   Returns per id five strings: state, time in µs or '', text, body, trials or dead letter.
-    RUNNING, lease's expiry, token (16 digits) and worker    DELAYED, when it may run
+    RUNNING, lease's expiry, worker    DELAYED, when it may run
     PARKED, until when its lane waits    PAUSED    QUEUED    DEAD    ABSENT ]]
 local reply = {}
 for at = 2, #ARGV do
@@ -14,11 +14,12 @@ for at = 2, #ARGV do
     trials = call('HGET', TRIALS, id) or ''
     state, time = 'RUNNING', call('ZSCORE', LEASES, id)
     if time then
-      text = call('HGET', HOLDERS, id) or ''
+      text = worker_of(call('HGET', HOLDERS, id) or '')
     else
       state, time = 'DELAYED', call('ZSCORE', DUE, id)
     end
-    if not time and call('SISMEMBER', PAUSED, connection) == 1 then
+    if not time and (call('SISMEMBER', PAUSED, connection) == 1
+      or call('SISMEMBER', HELD, sub(body, 3, 18)) == 1 or call('SISMEMBER', HELD, '*') == 1) then
       state, time = 'PAUSED', ''
     end
     if not time then

@@ -7,18 +7,20 @@
 local call, sub = redis.call, string.sub
 local P = KEYS[1]
 local JOBS = P .. ':jobs' -- hash: id → body (src/body.rs); the claim on an id
-local TRIALS = P .. ':trials' -- hash: id → JSON {f failures, c crashes, h history}; absent if all are 0
+local TRIALS = P .. ':trials' -- hash: id → JSON {f failures, c crashes, s crashes alone, h history}; absent if none
 local LANES = P .. ':lanes' -- hash: connection → tenant and the priorities ('058') that have queued jobs
 local QUEUE = P .. ':queue:' -- list per connection and priority: ids, the next at the left
-local READY = P .. ':ready:' -- sorted set per tenant: ready connections by virtual time
+local READY = P .. ':ready:' -- sorted set per tenant: next queues of ready lanes by virtual time
 local TENANTS = P .. ':tenants' -- sorted set: tenants with a ready lane, by virtual time
 local RESTED = P .. ':rested' -- sorted set: tenants without one that are ahead of the shard's virtual time
 local VTIME = P .. ':vtime' -- the shard's virtual time: that of the tenant last served
 local PARKED = P .. ':parked' -- sorted set: connections by the time until which they wait, µs
 local PAUSED = P .. ':paused' -- set: connections that an operator holds
+local HELD = P .. ':held' -- set: tenants that an operator holds; '*' for the class
+local WEIGHTS = P .. ':weights' -- hash: tenant → weight of its share; 1 if absent
 local DUE = P .. ':due' -- sorted set: delayed jobs by the time when they may run, µs
 local LEASES = P .. ':leases' -- sorted set: jobs in flight by the time when their lease expires, µs
-local HOLDERS = P .. ':holders' -- hash: id → fencing token (16 digits) and worker
+local HOLDERS = P .. ':holders' -- hash: id → fencing token (16 digits) and worker, padded
 local TOKEN = P .. ':token' -- the last fencing token
 local FETCHES = P .. ':fetch:' -- string per worker: its last sequence, token and ids; expires
 local CANCELLED = P .. ':cancelled' -- set: jobs in flight that are not wanted any more
@@ -28,6 +30,7 @@ local DEAD_BODIES = P .. ':dead_bodies' -- hash: id → body
 local BOOT = P .. ':boot' -- hash: nonce, established µs
 local STOPS = P .. ':stops' -- set: tombstones, 'a' 't' or 'c' and the id
 local WAKE = P .. ':wake' -- channel
+local TOLD = P .. ':told' -- channel: a job in flight was cancelled
 
 local function now_us(injected)
   local mark = sub(injected, 1, 1)
@@ -62,19 +65,15 @@ local function announce(before)
   end
 end
 
--- Makes a lane with queued jobs ready, unless it is parked, paused, or ready already. A lane begins level with its
--- tenant's least served one, a tenant level with the shard or where it left off: resting earns no claim.
-local function make_ready(tenant, connection)
-  if call('ZSCORE', PARKED, connection) or call('SISMEMBER', PAUSED, connection) == 1 then
-    return
-  end
-  local ready = READY .. tenant
-  if call('ZSCORE', ready, connection) then
-    return
-  end
-  local first = call('ZRANGE', ready, 0, 0, 'WITHSCORES')
-  call('ZADD', ready, first[2] or 0, connection)
-  if first[1] then
+-- A ready lane stands in `ready:<tenant>` by the name of the queue that comes next in it: connection and priority.
+-- `lane` is its entry in `lanes`.
+local function ready_name(lane, connection)
+  return connection .. sub(lane, 17, 17)
+end
+
+-- Takes a tenant with ready lanes into the choice, unless it is held: level with the shard, or where it left off.
+local function enter_choice(tenant)
+  if call('SISMEMBER', HELD, tenant) == 1 then
     return
   end
   local start = tonumber(call('GET', VTIME) or 0)
@@ -86,12 +85,7 @@ local function make_ready(tenant, connection)
   call('ZADD', TENANTS, start, tenant)
 end
 
--- Takes a lane, and with the last one its tenant, out of the choice.
-local function make_unready(tenant, connection)
-  local ready = READY .. tenant
-  if call('ZREM', ready, connection) == 0 or call('EXISTS', ready) == 1 then
-    return
-  end
+local function leave_choice(tenant)
   local served = call('ZSCORE', TENANTS, tenant)
   call('ZREM', TENANTS, tenant)
   if served and tonumber(served) > tonumber(call('GET', VTIME) or 0) then
@@ -99,18 +93,58 @@ local function make_unready(tenant, connection)
   end
 end
 
--- Notes that a lane, whose entry in `lanes` is `lane`, has queued jobs of a priority. One that had some already is as
--- ready as it can be.
-local function mark_queued(lane, tenant, connection, priority)
+-- Makes a lane with queued jobs ready, unless it is parked, paused, or ready already. A lane begins level with its
+-- tenant's least served one: resting earns no claim.
+local function make_ready(lane, connection)
+  if call('ZSCORE', PARKED, connection) or call('SISMEMBER', PAUSED, connection) == 1 then
+    return
+  end
+  local tenant, name = sub(lane, 1, 16), ready_name(lane, connection)
+  local ready = READY .. tenant
+  if call('ZSCORE', ready, name) then
+    return
+  end
+  local first = call('ZRANGE', ready, 0, 0, 'WITHSCORES')
+  call('ZADD', ready, first[2] or 0, name)
+  if not first[1] then
+    enter_choice(tenant)
+  end
+end
+
+-- Takes a lane, and with the last one its tenant, out of the choice.
+local function make_unready(lane, connection)
+  local tenant = sub(lane, 1, 16)
+  local ready = READY .. tenant
+  if call('ZREM', ready, ready_name(lane, connection)) == 0 or call('EXISTS', ready) == 1 then
+    return
+  end
+  leave_choice(tenant)
+end
+
+-- Writes a lane's entry; a ready one goes by the name of its new first queue.
+local function change_lane(before, after, connection)
+  call('HSET', LANES, connection, after)
+  local ready, old, new = READY .. sub(after, 1, 16), ready_name(before, connection), ready_name(after, connection)
+  local served = old ~= new and call('ZSCORE', ready, old)
+  if served then
+    call('ZREM', ready, old)
+    call('ZADD', ready, served, new)
+  end
+end
+
+-- Notes that a lane has queued jobs of a priority. One that had some already is as ready as it can be.
+local function mark_queued(tenant, connection, priority)
+  local lane = call('HGET', LANES, connection)
   if not lane then
-    call('HSET', LANES, connection, tenant .. priority)
-    make_ready(tenant, connection)
+    lane = tenant .. priority
+    call('HSET', LANES, connection, lane)
+    make_ready(lane, connection)
   elseif not string.find(lane, priority, 17, true) then
     local at = 17
     while at <= #lane and sub(lane, at, at) < priority do
       at = at + 1
     end
-    call('HSET', LANES, connection, sub(lane, 1, at - 1) .. priority .. sub(lane, at))
+    change_lane(lane, sub(lane, 1, at - 1) .. priority .. sub(lane, at), connection)
   end
 end
 
@@ -123,24 +157,39 @@ local function mark_drained(connection, priority)
   local at = string.find(lane, priority, 17, true)
   local left = at and sub(lane, 1, at - 1) .. sub(lane, at + 1) or lane
   if #left > 16 then
-    call('HSET', LANES, connection, left)
+    change_lane(lane, left, connection)
     return left
   end
   call('HDEL', LANES, connection)
-  make_unready(sub(lane, 1, 16), connection)
+  make_unready(lane, connection)
 end
 
--- Puts a job at an end ('LPUSH' or 'RPUSH') of the queue that its body names.
+-- Puts a job at an end ('LPUSH' or 'RPUSH') of the queue that its body names. A queue that was not empty is noted.
 local function queue(push, id, body)
   local priority, connection = sub(body, 2, 2), sub(body, 19, 34)
-  call(push, QUEUE .. connection .. priority, id)
-  mark_queued(call('HGET', LANES, connection), sub(body, 3, 18), connection, priority)
+  if call(push, QUEUE .. connection .. priority, id) == 1 then
+    mark_queued(sub(body, 3, 18), connection, priority)
+  end
 end
 
 -- Parks a lane at least until `until_us`.
-local function park(tenant, connection, until_us)
+local function park(connection, until_us)
   call('ZADD', PARKED, 'GT', until_us, connection)
-  make_unready(tenant, connection)
+  local lane = call('HGET', LANES, connection)
+  if lane then
+    make_unready(lane, connection)
+  end
+end
+
+-- What HOLDERS has under a token. Padded to more than 64 bytes, so that Redis finds a field without looking through the
+-- others even if there are few.
+local function holder_of(digits, worker)
+  return digits .. worker .. string.rep(' ', 49 - #worker)
+end
+
+-- The worker of a holder.
+local function worker_of(holder)
+  return string.match(holder, '^(.-) *$', 17)
 end
 
 -- Ends what is in flight, without saying where the job goes.

@@ -7,6 +7,6 @@ if call('SADD', PAUSED, ARGV[2]) == 0 then
 end
 local lane = call('HGET', LANES, ARGV[2])
 if lane then
-  make_unready(sub(lane, 1, 16), ARGV[2])
+  make_unready(lane, ARGV[2])
 end
 return 'PAUSED'

@@ -7,7 +7,7 @@ if call('SREM', PAUSED, ARGV[2]) == 0 then
 end
 local before, lane = horizon(), call('HGET', LANES, ARGV[2])
 if lane then
-  make_ready(sub(lane, 1, 16), ARGV[2])
+  make_ready(lane, ARGV[2])
 end
 announce(before)
 return 'RESUMED'

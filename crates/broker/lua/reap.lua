@@ -1,33 +1,50 @@
 --[[ Take back jobs whose lease has expired: their worker crashed, hangs, or is cut off.
   KEYS[1]  the shard
   ARGV[1]  the time   ARGV[2]  how many at most, ≤ 256   ARGV[3]  crashes that quarantine a job
-  A job goes first in its lane again and counts a crash; at ARGV[3] crashes it goes to the dead letters with the
-  workers that died on it in its history. A cancelled job is forgotten.
+  A job goes first in its lane again and counts a crash. One that was alone with its worker each time goes to the dead
+  letters at ARGV[3] crashes, with the workers that died on it in its history. Of many that a worker held, one may have
+  killed it: they have twice as many crashes, and after ARGV[3] they are told apart by running again at different
+  times within SPREAD_US. A cancelled job is forgotten.
   Returns per job: id, 'REQUEUED' | 'QUARANTINED' | 'CANCELLED', and for 'QUARANTINED' body and dead letter, else ''. ]]
 local now, max, limit = now_us(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local expired = call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, max)
 if #expired == 0 then
   return {}
 end
+local SPREAD_US = 60000000
 local before, reply = horizon(), {}
+local holders, held = call('HMGET', HOLDERS, unpack(expired)), {}
+for n = 1, #expired do
+  holders[n] = worker_of(holders[n] or '')
+  held[holders[n]] = (held[holders[n]] or 0) + 1
+end
 for n = #expired, 1, -1 do
   local id = expired[n]
-  local holder, body = call('HGET', HOLDERS, id), call('HGET', JOBS, id)
+  local worker, body = holders[n], call('HGET', JOBS, id)
   local word, buried, letter = 'REQUEUED', '', ''
   end_lease(id)
   if not body or call('SREM', CANCELLED, id) == 1 then
     word = 'CANCELLED'
     forget(id)
   else
-    local incident = { at = math.floor(now / 1000), e = 'CRASHED', w = sub(holder or '', 17), r = '' }
+    local incident = { at = math.floor(now / 1000), e = 'CRASHED', w = worker, r = '' }
     local trials = tried(id, 'c', incident)
-    if trials.c >= limit then
+    -- Of a full batch there may be more to come.
+    if held[worker] == 1 and #expired < max then
+      trials.s = (trials.s or 0) + 1
+    end
+    if (trials.s or 0) >= limit or trials.c >= 2 * limit then
       word, buried = 'QUARANTINED', body
       bury(id, body, trials, 'its workers crashed ' .. trials.c .. ' times', now)
       letter = call('HGET', DEAD, id)
     else
       call('HSET', TRIALS, id, cjson.encode(trials))
-      queue('LPUSH', id, body)
+      if trials.c > limit then
+        local part = (string.byte(id, -1) * 256 + string.byte(id, -2)) / 65536
+        call('ZADD', DUE, whole(now + part * SPREAD_US), id)
+      else
+        queue('LPUSH', id, body)
+      end
     end
   end
   for _, part in ipairs({ id, word, buried, letter }) do

@@ -7,8 +7,8 @@ use redis::{RedisError, Value};
 use crate::{
     broker::Broker,
     lease::Lease,
-    reply::{bytes, micros, unexpected},
-    script,
+    reply::{bytes, micros, number, unexpected},
+    script::{self, Call},
 };
 
 /// How the job of one lease ended.
@@ -99,25 +99,53 @@ impl Broker {
         shard: u16,
         acknowledgements: &[Acknowledgement],
     ) -> Result<Vec<Acknowledged>, RedisError> {
-        let mut answers = Vec::with_capacity(acknowledgements.len());
-        for batch in acknowledgements.chunks(BATCH) {
-            let mut call = script::ACKNOWLEDGE.on(self.shard(shard), &self.now());
-            for Acknowledgement { lease, outcome } in batch {
-                let (what, time, text) = outcome.words();
-                call.arg(lease.job_id.uuid().as_bytes())
-                    .arg(format!("{:016}", lease.token.get()))
-                    .arg(what)
-                    .arg(micros(time))
-                    .arg(text);
-            }
-            let reply: Vec<Value> = call.run(&self.redis).await?;
-            for word in &reply {
-                let answer = bytes(word).and_then(Acknowledged::read);
-                answers.push(answer.ok_or_else(|| unexpected("acknowledge.lua"))?);
-            }
+        let mut answers = vec![Acknowledged::Completed; acknowledgements.len()];
+        for (batch, answers) in acknowledgements
+            .chunks(BATCH)
+            .zip(answers.chunks_mut(BATCH))
+        {
+            self.acknowledge_batch(shard, batch, answers).await?;
         }
         Ok(answers)
     }
+
+    /// `answers` begin as completed; the script says which are not.
+    async fn acknowledge_batch(
+        &self,
+        shard: u16,
+        batch: &[Acknowledgement],
+        answers: &mut [Acknowledged],
+    ) -> Result<(), RedisError> {
+        let is_done = |at: &usize| batch[*at].outcome == Outcome::Complete;
+        let (done, others): (Vec<usize>, Vec<usize>) = (0..batch.len()).partition(is_done);
+        let mut call = script::ACKNOWLEDGE.on(self.shard(shard), &self.now());
+        call.arg(done.len());
+        for at in &done {
+            add_lease(&mut call, &batch[*at].lease);
+        }
+        for at in &others {
+            let (what, time, text) = batch[*at].outcome.words();
+            add_lease(&mut call, &batch[*at].lease);
+            call.arg(what).arg(micros(time)).arg(text);
+        }
+        let reply: Vec<Value> = call.run(&self.redis).await?;
+        for said in reply.chunks_exact(2) {
+            let position = number(&said[0]).and_then(|position| usize::try_from(position).ok());
+            let index = position.and_then(|position| position.checked_sub(1));
+            let at = index.and_then(|index| done.iter().chain(&others).nth(index));
+            let answer = bytes(&said[1]).and_then(Acknowledged::read);
+            let (Some(at), Some(answer)) = (at, answer) else {
+                return Err(unexpected("acknowledge.lua"));
+            };
+            answers[*at] = answer;
+        }
+        Ok(())
+    }
+}
+
+fn add_lease(call: &mut Call, lease: &Lease) {
+    call.arg(lease.job_id.uuid().as_bytes())
+        .arg(lease.token_digits());
 }
 
 impl Outcome {
@@ -142,7 +170,6 @@ impl Outcome {
 impl Acknowledged {
     fn read(word: &[u8]) -> Option<Self> {
         Some(match word {
-            b"COMPLETED" => Self::Completed,
             b"SNOOZED" | b"PARKED" => Self::Snoozed,
             b"RETRYING" => Self::Retrying,
             b"BURIED" => Self::DeadLettered,

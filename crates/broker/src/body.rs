@@ -1,24 +1,28 @@
 //! How a job lies in Redis.
 //!
 //! ```text
-//! 0  1   version 0x01
+//! 0  1   version 0x02
 //! 1  1   priority, '0' to '9'
 //! 2 16   tenant
 //! 18 16  connection
 //! 34 16  application
-//! 50  …  the rest as JSON: k kind, d day, x params, tp traceparent
+//! 50  6   when it was enqueued by the clock of who did, ms since 1970, big-endian; version 0x01 has none
+//! 56  …  the rest as JSON: k kind, d day, x params, tp traceparent
 //! ```
 //! The scripts read the first 34 bytes; the id is the key. Half the size of the job's own JSON.
 
 use bulkhead_domain::{
     ApplicationId, ConnectionId, Job, JobId, JobKind, JobParams, Priority, TenantId,
 };
-use jiff::civil::Date;
+use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-const VERSION: u8 = 1;
-const HEADER: usize = 50;
+const VERSION: u8 = 2;
+/// Without a time; what a fleet that is being upgraded may still have queued.
+const VERSION_1: u8 = 1;
+const TIME: usize = 50;
+const HEADER: usize = 56;
 
 /// Why a body is not a job of this version of the fleet.
 #[derive(Debug, thiserror::Error)]
@@ -52,13 +56,14 @@ pub(crate) struct Lane {
     pub(crate) connection: ConnectionId,
 }
 
-pub(crate) fn encode(job: &Job) -> Result<Vec<u8>, serde_json::Error> {
+pub(crate) fn encode(job: &Job, enqueued_at: Timestamp) -> Result<Vec<u8>, serde_json::Error> {
     let mut body = Vec::with_capacity(192);
     body.push(VERSION);
     body.push(b'0' + job.priority.get());
     body.extend_from_slice(job.tenant.uuid().as_bytes());
     body.extend_from_slice(job.connection.uuid().as_bytes());
     body.extend_from_slice(job.application.uuid().as_bytes());
+    body.extend_from_slice(&enqueued_at.as_millisecond().to_be_bytes()[2..]);
     let rest = Rest {
         k: job.kind,
         d: job.day,
@@ -70,12 +75,14 @@ pub(crate) fn encode(job: &Job) -> Result<Vec<u8>, serde_json::Error> {
 }
 
 pub(crate) fn decode(id: JobId, body: &[u8]) -> Result<Job, DecodeError> {
-    if body.first() != Some(&VERSION) {
-        return Err(DecodeError::Version);
-    }
+    let header = match body.first() {
+        Some(&VERSION) => HEADER,
+        Some(&VERSION_1) => TIME,
+        _ => return Err(DecodeError::Version),
+    };
     let lane = lane(body).ok_or(DecodeError::Short)?;
     let application = uuid_at(body, 34).ok_or(DecodeError::Short)?;
-    let rest: Rest = serde_json::from_slice(&body[HEADER..])?;
+    let rest: Rest = serde_json::from_slice(body.get(header..).ok_or(DecodeError::Short)?)?;
     Ok(Job {
         id,
         kind: rest.k,
@@ -87,6 +94,16 @@ pub(crate) fn decode(id: JobId, body: &[u8]) -> Result<Job, DecodeError> {
         params: rest.x,
         trace: rest.tp,
     })
+}
+
+/// When a job was enqueued, if its body says so.
+pub(crate) fn enqueued_at(body: &[u8]) -> Option<Timestamp> {
+    if body.first() != Some(&VERSION) {
+        return None;
+    }
+    let mut ms = [0; 8];
+    ms[2..].copy_from_slice(body.get(TIME..HEADER)?);
+    Timestamp::from_millisecond(i64::from_be_bytes(ms)).ok()
 }
 
 /// The lane of any body that is long enough, whatever its version.
@@ -126,20 +143,31 @@ mod tests {
 
     #[test]
     fn a_job_survives_its_body() {
-        let body = encode(&job()).expect("plain data");
+        let time = Timestamp::from_millisecond(1_764_000_000_123).expect("in range");
+        let body = encode(&job(), time).expect("plain data");
         assert_eq!(decode(job().id, &body).expect("its own body"), job());
+        assert_eq!(enqueued_at(&body), Some(time));
         let own_json = serde_json::to_vec(&job()).expect("plain data");
         assert!(body.len() * 10 < own_json.len() * 7, "{}", body.len());
     }
 
     #[test]
+    fn a_body_of_the_version_before_is_still_read() {
+        let mut body = encode(&job(), Timestamp::UNIX_EPOCH).expect("plain data");
+        body.drain(TIME..HEADER);
+        body[0] = VERSION_1;
+        assert_eq!(decode(job().id, &body).expect("an older body"), job());
+        assert_eq!(enqueued_at(&body), None);
+    }
+
+    #[test]
     fn every_damaged_body_is_refused_and_none_panics() {
-        let body = encode(&job()).expect("plain data");
+        let body = encode(&job(), Timestamp::UNIX_EPOCH).expect("plain data");
         for length in 0..body.len() {
             assert!(decode(job().id, &body[..length]).is_err(), "{length}");
         }
         let mut other_version = body;
-        other_version[0] = 2;
+        other_version[0] = 3;
         assert!(decode(job().id, &other_version).is_err());
     }
 }

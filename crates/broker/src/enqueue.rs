@@ -1,8 +1,9 @@
 //! New jobs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use bulkhead_domain::{Class, Job, JobId};
+use bulkhead_domain::{Class, ConnectionId, Job, JobId, Priority};
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use redis::{RedisError, Value};
 
@@ -10,7 +11,7 @@ use crate::{
     body,
     broker::Broker,
     reply::{bytes, number, unexpected},
-    script,
+    script::{self, Call},
 };
 
 /// What became of a job that was to be enqueued.
@@ -35,7 +36,7 @@ pub enum EnqueueError {
         /// The class of the queue.
         expected: Class,
     },
-    /// A mistake of the caller; nothing was enqueued.
+    /// A mistake of the caller.
     #[error("job {job_id} cannot be encoded")]
     Encode {
         /// The job.
@@ -63,18 +64,17 @@ pub enum EnqueueError {
     Redis(#[from] RedisError),
 }
 
-/// A job's position in the input, its id, its body and its time in µs.
-struct Entry {
+/// A job, its position in the input, and its time in µs.
+struct Entry<'a> {
     position: usize,
-    id: JobId,
-    body: Vec<u8>,
+    job: &'a Job,
     not_before_us: Option<i64>,
 }
 
 const BATCH: usize = 256;
 
 impl Broker {
-    /// Enqueues jobs that may run at once; answers in their order.
+    /// Enqueues jobs that may run at once; answers in their order. An id that comes twice counts once.
     ///
     /// # Errors
     /// [`EnqueueError`]: repeat the whole batch after the cause is gone.
@@ -99,75 +99,125 @@ impl Broker {
         jobs: impl ExactSizeIterator<Item = (&Job, Option<Timestamp>)>,
     ) -> Result<Vec<Enqueued>, EnqueueError> {
         let mut answers = vec![Enqueued::Exists; jobs.len()];
-        let mut by_shard: BTreeMap<u16, Vec<Entry>> = BTreeMap::new();
+        let mut seen = HashSet::with_capacity(jobs.len());
+        let mut by_shard: BTreeMap<u16, Vec<Entry<'_>>> = BTreeMap::new();
         for (position, (job, not_before)) in jobs.enumerate() {
-            let entry = self.entry(position, job, not_before)?;
+            self.check_class(job)?;
+            if !seen.insert(job.id) {
+                continue;
+            }
             let shard = self.shard_of(job.connection);
-            by_shard.entry(shard).or_default().push(entry);
+            by_shard.entry(shard).or_default().push(Entry {
+                position,
+                job,
+                not_before_us: not_before.map(Timestamp::as_microsecond),
+            });
         }
-        for (shard, entries) in by_shard {
-            for batch in entries.chunks(BATCH) {
-                self.enqueue_batch(shard, batch, &mut answers).await?;
+        // Shards beside each other, what one shard gets one after the other: lanes keep their order.
+        let shards = by_shard.into_iter();
+        let calls = shards.map(|(shard, entries)| self.enqueue_shard(shard, entries));
+        for added in join_all(calls).await {
+            for position in added? {
+                answers[position] = Enqueued::Added;
             }
         }
         Ok(answers)
     }
 
-    fn entry(
-        &self,
-        position: usize,
-        job: &Job,
-        not_before: Option<Timestamp>,
-    ) -> Result<Entry, EnqueueError> {
-        let (job_id, actual, expected) = (job.id, job.kind.class(), self.class);
-        if actual != expected {
-            return Err(EnqueueError::WrongClass {
-                job_id,
-                actual,
-                expected,
-            });
+    fn check_class(&self, job: &Job) -> Result<(), EnqueueError> {
+        let (actual, expected) = (job.kind.class(), self.class);
+        if actual == expected {
+            return Ok(());
         }
-        let body = body::encode(job).map_err(|source| EnqueueError::Encode { job_id, source })?;
-        Ok(Entry {
-            position,
-            id: job_id,
-            body,
-            not_before_us: not_before.map(Timestamp::as_microsecond),
+        Err(EnqueueError::WrongClass {
+            job_id: job.id,
+            actual,
+            expected,
         })
+    }
+
+    /// Returns the positions of those that were added.
+    async fn enqueue_shard(
+        &self,
+        shard: u16,
+        mut entries: Vec<Entry<'_>>,
+    ) -> Result<Vec<usize>, EnqueueError> {
+        // One push for all that a queue gets; stable, so that each queue keeps its order.
+        entries.sort_by_key(queue_of);
+        let mut added = Vec::with_capacity(entries.len());
+        for batch in entries.chunks(BATCH) {
+            self.enqueue_batch(shard, batch, &mut added).await?;
+        }
+        Ok(added)
     }
 
     async fn enqueue_batch(
         &self,
         shard: u16,
-        batch: &[Entry],
-        answers: &mut [Enqueued],
+        batch: &[Entry<'_>],
+        added: &mut Vec<usize>,
     ) -> Result<(), EnqueueError> {
         let high_water_bytes = self.options.high_water_bytes / u64::from(self.shards());
         let mut call = script::ENQUEUE.on(self.shard(shard), &self.now());
-        call.arg(high_water_bytes);
+        call.arg(high_water_bytes).arg(batch.len());
+        let now = self.options.clock.about_now();
         for entry in batch {
-            call.arg(entry.id.uuid().as_bytes()).arg(&entry.body[..]);
-            match entry.not_before_us {
-                Some(time_us) => call.arg(time_us),
-                None => call.arg(""),
-            };
+            add_job(&mut call, entry.job, now)?;
+        }
+        for group in batch.chunk_by(|one, next| queue_of(one) == queue_of(next)) {
+            add_group(&mut call, group);
         }
         let reply: Vec<Value> = call.run(&self.redis).await?;
-        if reply.first().and_then(bytes) == Some(b"HIGH_WATER") {
-            return Err(EnqueueError::HighWater {
-                class: self.class,
-                shard,
-                used_bytes: reply.get(1).and_then(number).unwrap_or_default(),
-                high_water_bytes,
-            });
+        match reply.first().and_then(bytes) {
+            Some(b"ADDED") => {}
+            Some(b"HIGH_WATER") => {
+                return Err(EnqueueError::HighWater {
+                    class: self.class,
+                    shard,
+                    used_bytes: reply.get(1).and_then(number).unwrap_or_default(),
+                    high_water_bytes,
+                });
+            }
+            _ => return Err(unexpected("enqueue.lua").into()),
         }
-        for (entry, word) in batch.iter().zip(&reply) {
-            answers[entry.position] = match bytes(word) {
-                Some(b"ADDED") => Enqueued::Added,
-                Some(b"EXISTS") => Enqueued::Exists,
-                _ => return Err(unexpected("enqueue.lua").into()),
-            };
+        let mut existing = reply[1..].iter().filter_map(number).peekable();
+        for (entry, number) in batch.iter().zip(1_u64..) {
+            if existing.next_if_eq(&number).is_none() {
+                added.push(entry.position);
+            }
         }
         Ok(())
+    }
+}
+
+/// What jobs are pushed together: one queue's, or all that are delayed.
+fn queue_of(entry: &Entry<'_>) -> Option<(ConnectionId, Priority)> {
+    let job = entry.job;
+    entry
+        .not_before_us
+        .is_none()
+        .then_some((job.connection, job.priority))
+}
+
+/// Id and body of a job.
+fn add_job(call: &mut Call, job: &Job, now: Timestamp) -> Result<(), EnqueueError> {
+    let job_id = job.id;
+    let body = body::encode(job, now).map_err(|source| EnqueueError::Encode { job_id, source })?;
+    call.arg(&job_id.uuid().as_bytes()[..]).arg(&body[..]);
+    Ok(())
+}
+
+/// Where jobs that are pushed together go.
+fn add_group(call: &mut Call, group: &[Entry<'_>]) {
+    if let Some((connection, priority)) = queue_of(&group[0]) {
+        let priority = [b'0' + priority.get()];
+        call.arg(&[&connection.uuid().as_bytes()[..], &priority].concat()[..])
+            .arg(&group[0].job.tenant.uuid().as_bytes()[..]);
+    } else {
+        call.arg("").arg("");
+    }
+    call.arg(group.len());
+    for time_us in group.iter().filter_map(|entry| entry.not_before_us) {
+        call.arg(time_us);
     }
 }

@@ -132,10 +132,19 @@ fn read(reply: &[Value], shard: u16) -> Option<(Fetched, Vec<Acknowledgement>)> 
     let Some(token) = FencingToken::from_redis(number(token)?) else {
         return Some((fetched, unreadable));
     };
-    for job in jobs.chunks_exact(3) {
-        let job_id = JobId::new(Uuid::from_slice(bytes(&job[0])?).ok()?);
-        let stored = bytes(&job[1]).unwrap_or_default();
-        let trials = Trials::read(bytes(&job[2])?);
+    let [
+        Value::Array(ids),
+        Value::Array(bodies),
+        Value::Array(trials),
+    ] = jobs
+    else {
+        return None;
+    };
+    fetched.leased.reserve(ids.len());
+    for (n, id) in ids.iter().enumerate() {
+        let job_id = JobId::new(Uuid::from_slice(bytes(id)?).ok()?);
+        let stored = bodies.get(n).and_then(bytes).unwrap_or_default();
+        let trials = Trials::read(trials.get(n).and_then(bytes).unwrap_or_default());
         let lease = |connection| Lease {
             job_id,
             token,

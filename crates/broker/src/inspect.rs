@@ -52,6 +52,8 @@ pub struct JobFilter {
 pub struct JobEntry {
     /// The job.
     pub job: Job,
+    /// When it was enqueued, by the clock of who did.
+    pub enqueued_at: Option<Timestamp>,
     /// Where it is.
     pub state: JobState,
     /// Which attempt it is at, from 1.
@@ -275,7 +277,7 @@ fn read(id: JobId, parts: &[&[u8]]) -> Option<JobEntry> {
         b"PARKED" => JobState::Parked { until: time()? },
         b"DELAYED" => JobState::Delayed { until: time()? },
         b"RUNNING" => JobState::Running {
-            worker: WorkerId::new(String::from_utf8_lossy(text.get(16..)?).into_owned()),
+            worker: WorkerId::new(String::from_utf8_lossy(text).into_owned()),
             expires: time()?,
         },
         b"DEAD" => JobState::Dead {
@@ -286,6 +288,7 @@ fn read(id: JobId, parts: &[&[u8]]) -> Option<JobEntry> {
     };
     Some(JobEntry {
         job: body::decode(id, stored).ok()?,
+        enqueued_at: body::enqueued_at(stored),
         state,
         attempt: trials.attempt(),
         crashes: trials.crashes,

@@ -32,6 +32,11 @@ impl Lease {
         self.shard
     }
 
+    /// The token as the scripts compare it.
+    pub(crate) fn token_digits(&self) -> String {
+        format!("{:016}", self.token.get())
+    }
+
     /// The job's lane.
     #[must_use]
     pub const fn connection(&self) -> ConnectionId {

@@ -7,7 +7,7 @@
 //! | `wake` | being told that there is something to fetch |
 //! | `permit`, `permits` | the right to make one call, and Amazon's budget |
 //! | `fence` | what stops a scope; the boot nonce |
-//! | `inspect`, `cancel`, `lane`, `stats`, `trials` | what operators see and do |
+//! | `inspect`, `cancel`, `lane`, `tenant`, `stats`, `trials` | what operators see and do |
 //! | `script`, `keys`, `body`, `reply` | how all of it lies in Redis |
 //!
 //! The README lists the scripts in `lua/` with their keys, the states of a job, and what is guaranteed.
@@ -33,6 +33,7 @@ mod renew;
 mod reply;
 mod script;
 mod stats;
+mod tenant;
 mod trials;
 mod wake;
 

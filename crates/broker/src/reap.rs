@@ -15,7 +15,7 @@ use crate::{
 /// What became of jobs whose leases had expired.
 #[derive(Debug, Default)]
 pub struct Reaped {
-    /// First in their lanes again.
+    /// First in their lanes again; after many crashes in company, within a minute.
     pub requeued: Vec<JobId>,
     /// Forgotten: they had been cancelled.
     pub cancelled: Vec<JobId>,

@@ -42,7 +42,7 @@ impl Broker {
             call.arg(micros(self.options.visibility_timeout));
             for lease in batch {
                 call.arg(lease.job_id.uuid().as_bytes())
-                    .arg(format!("{:016}", lease.token.get()));
+                    .arg(lease.token_digits());
             }
             let reply: Vec<Value> = call.run(&self.redis).await?;
             for word in &reply {

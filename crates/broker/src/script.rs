@@ -35,9 +35,11 @@ scripts! {
     ESTABLISH = "establish.lua", " flags=allow-oom";
     FETCH = "fetch.lua", " flags=allow-oom";
     FORGIVE = "forgive.lua", " flags=allow-oom";
+    HOLD = "hold.lua", " flags=allow-oom";
     INSPECT = "inspect.lua", " flags=allow-oom";
     LANE_PAUSE = "lane_pause.lua", " flags=allow-oom";
     LANE_RESUME = "lane_resume.lua", " flags=allow-oom";
+    LET_GO = "let_go.lua", " flags=allow-oom";
     PERMIT = "permit.lua", " flags=allow-oom";
     REAP = "reap.lua", " flags=allow-oom";
     RENEW = "renew.lua", " flags=allow-oom";

@@ -28,8 +28,14 @@ pub struct Stats {
     pub parked_lanes: u64,
     /// Lanes that an operator holds.
     pub paused_lanes: u64,
+    /// Tenants that an operator holds, with all of their lanes.
+    pub paused_tenants: Vec<TenantId>,
+    /// Whether an operator holds the class.
+    pub paused: bool,
     /// What the bodies of living jobs take in Redis, as Redis estimates it.
     pub bytes: u64,
+    /// When the first job of a queue that has waited the longest was enqueued, by the clock of who did.
+    pub oldest: Option<Timestamp>,
     /// Each lane that has something, by tenant and connection.
     pub lanes: Vec<LaneStats>,
 }
@@ -55,9 +61,11 @@ pub struct LaneStats {
     /// Its jobs.
     #[serde(flatten)]
     pub counts: Counts,
+    /// When the first job of its queues was enqueued, by the clock of who did.
+    pub oldest: Option<Timestamp>,
     /// Until when it waits, by Redis time.
     pub parked_until: Option<Timestamp>,
-    /// Whether an operator holds it.
+    /// Whether an operator holds it, its tenant or the class.
     pub paused: bool,
 }
 
@@ -81,6 +89,9 @@ impl Stats {
     }
 }
 
+/// When the first job of a lane was enqueued.
+type Oldest = BTreeMap<ConnectionId, Timestamp>;
+
 type Lanes = BTreeMap<(TenantId, ConnectionId), Counts>;
 
 impl Broker {
@@ -95,7 +106,10 @@ impl Broker {
             dead: 0,
             parked_lanes: 0,
             paused_lanes: 0,
+            paused_tenants: Vec::new(),
+            paused: false,
             bytes: 0,
+            oldest: None,
             lanes: Vec::new(),
         };
         for shard in self.shards.iter() {
@@ -108,7 +122,7 @@ impl Broker {
     }
 
     async fn add_shard(&self, stats: &mut Stats, shard: &ShardKey) -> Result<(), InspectError> {
-        let mut lanes = self.queued(shard).await?;
+        let (mut lanes, oldest) = self.queued(shard).await?;
         let due = self.lanes_of(shard, "due").await?;
         for lane in due {
             lanes.entry(lane).or_default().delayed += 1;
@@ -118,25 +132,32 @@ impl Broker {
             lanes.entry(lane).or_default().running += 1;
         }
         let (dead, bytes, paused, parked) = self.shard_totals(shard).await?;
+        let (everyone, held) = self.held(shard).await?;
+        stats.paused |= everyone;
         stats.dead += dead;
         stats.bytes += bytes;
         stats.paused_lanes += paused.len() as u64;
         stats.parked_lanes += parked.len() as u64;
         for ((tenant, connection), counts) in lanes {
             stats.total += counts;
+            let oldest = oldest.get(&connection).copied();
+            stats.oldest = stats.oldest.into_iter().chain(oldest).min();
             stats.lanes.push(LaneStats {
                 tenant,
                 connection,
                 counts,
+                oldest,
                 parked_until: parked.get(&connection).copied(),
-                paused: paused.contains(&connection),
+                paused: everyone || held.contains(&tenant) || paused.contains(&connection),
             });
         }
+        stats.paused_tenants = held;
         Ok(())
     }
 
-    async fn queued(&self, shard: &ShardKey) -> Result<Lanes, InspectError> {
-        let mut lanes = Lanes::new();
+    /// The queued jobs of each lane, and when the first of them was enqueued.
+    async fn queued(&self, shard: &ShardKey) -> Result<(Lanes, Oldest), InspectError> {
+        let (mut lanes, mut oldest) = (Lanes::new(), Oldest::new());
         let mut cursor = 0_u64;
         loop {
             let mut command = redis::cmd("HSCAN");
@@ -147,8 +168,9 @@ impl Broker {
                 .arg(PAGE);
             let (next, page): HashPage = command.query_async(&mut self.redis.clone()).await?;
             self.add_lengths(shard, &page, &mut lanes).await?;
+            self.add_oldest(shard, &page, &mut oldest).await?;
             if next == 0 {
-                return Ok(lanes);
+                return Ok((lanes, oldest));
             }
             cursor = next;
         }
@@ -184,6 +206,39 @@ impl Broker {
         Ok(())
     }
 
+    /// Notes when the first job of each queue of a page of `lanes` was enqueued.
+    async fn add_oldest(
+        &self,
+        shard: &ShardKey,
+        page: &[(Vec<u8>, Vec<u8>)],
+        oldest: &mut Oldest,
+    ) -> Result<(), InspectError> {
+        let mut pipeline = redis::pipe();
+        for (connection, lane) in page {
+            for priority in lane.iter().skip(16) {
+                pipeline.lindex(shard.queue(connection, *priority), 0);
+            }
+        }
+        if pipeline.is_empty() {
+            return Ok(());
+        }
+        let mut redis = self.redis.clone();
+        let first: Vec<Option<Vec<u8>>> = pipeline.query_async(&mut redis).await?;
+        let ids: Vec<Vec<u8>> = first.into_iter().flatten().collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let get = redis::Cmd::hmget(shard.key("jobs"), ids);
+        let bodies: Vec<Option<Vec<u8>>> = get.query_async(&mut redis).await?;
+        for body in bodies.iter().flatten() {
+            if let (Some(lane), Some(time)) = (body::lane(body), body::enqueued_at(body)) {
+                let known = oldest.entry(lane.connection).or_insert(time);
+                *known = time.min(*known);
+            }
+        }
+        Ok(())
+    }
+
     /// The lane of every job in a shard's `due` or `leases`.
     async fn lanes_of(
         &self,
@@ -207,6 +262,15 @@ impl Broker {
             found.extend(lanes.map(|Lane { tenant, connection }| (tenant, connection)));
             start += PAGE;
         }
+    }
+
+    /// Whether the class is held, and which tenants are; every shard says the same.
+    async fn held(&self, shard: &ShardKey) -> Result<(bool, Vec<TenantId>), InspectError> {
+        let command = redis::Cmd::smembers(shard.key("held"));
+        let held: Vec<Vec<u8>> = command.query_async(&mut self.redis.clone()).await?;
+        let tenants = held.iter().filter_map(|id| Uuid::from_slice(id).ok());
+        let everyone = held.iter().any(|one| one == b"*");
+        Ok((everyone, tenants.map(TenantId::new).collect()))
     }
 
     async fn shard_totals(&self, shard: &ShardKey) -> Result<Totals, InspectError> {

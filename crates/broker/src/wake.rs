@@ -38,7 +38,18 @@ impl Broker {
     /// Subscribes. Call it once per process, within a Tokio runtime, before the first fetch.
     #[must_use]
     pub fn wakes(&self) -> Wakes {
-        let channels: Vec<String> = self.shards.iter().map(|shard| shard.key("wake")).collect();
+        self.listen_to("wake")
+    }
+
+    /// Subscribes to cancellations of jobs in flight: a reason to renew leases now, since renewing says which. Call it
+    /// within a Tokio runtime.
+    #[must_use]
+    pub fn cancellations(&self) -> Wakes {
+        self.listen_to("told")
+    }
+
+    fn listen_to(&self, channel: &str) -> Wakes {
+        let channels: Vec<String> = self.shards.iter().map(|shard| shard.key(channel)).collect();
         let (sender, counts) = watch::channel(vec![0; channels.len()]);
         let listener = tokio::spawn(listen(self.client.clone(), channels, sender));
         Wakes {

@@ -10,6 +10,7 @@ use std::{
 
 use bulkhead_broker::{
     BootInstant, Broker, BrokerOptions, Lease, ReapError, Reaped, RenewError, Renewed,
+    WakeMark, Wakes,
 };
 use bulkhead_domain::Class;
 use tokio::{runtime, time::sleep};
@@ -73,17 +74,36 @@ async fn renew_and_reap(
     period: Duration,
 ) {
     let broker = connect(options, class, &mut contact).await;
+    let cancellations = broker.cancellations();
     loop {
+        let heard = cancellations.mark();
         let next = BootInstant::now().after(period);
-        let wait = match beat(&broker, running).await {
-            Ok(()) => {
-                contact.answered();
-                next.remaining()
-            }
-            Err(away) => contact.failed(&away),
+        let beaten = async {
+            renew(&broker, running).await?;
+            reap(&broker).await?;
+            contact.answered();
+            stop_cancelled(&broker, running, &cancellations, heard, next).await
         };
-        sleep(wait).await;
+        if let Err(away) = beaten.await {
+            sleep(contact.failed(&away)).await;
+        }
     }
+}
+
+/// Until `next`: a job that was cancelled is stopped now, not at the next beat. Only renewing says which; reaping keeps to
+/// its time, however often somebody cancels or the subscription is taken up.
+async fn stop_cancelled(
+    broker: &Broker,
+    running: &Running,
+    cancellations: &Wakes,
+    mut heard: WakeMark,
+    next: BootInstant,
+) -> Result<(), Away> {
+    while !cancellations.wait(&heard, next.remaining()).await.is_empty() {
+        heard = cancellations.mark();
+        renew(broker, running).await?;
+    }
+    Ok(())
 }
 
 /// Stops the handlers whose leases were not renewed in time, at that time.
@@ -116,7 +136,7 @@ enum Away {
     Reap(#[from] ReapError),
 }
 
-async fn beat(broker: &Broker, running: &Running) -> Result<(), Away> {
+async fn renew(broker: &Broker, running: &Running) -> Result<(), Away> {
     for (shard, leases) in running.by_shard() {
         let asked_at = BootInstant::now();
         let answers = broker.renew(shard, &leases).await?;
@@ -125,6 +145,10 @@ async fn beat(broker: &Broker, running: &Running) -> Result<(), Away> {
         });
     }
     metrics::gauge!("bulkhead_leases_held").set(u32::try_from(running.len()).unwrap_or(u32::MAX));
+    Ok(())
+}
+
+async fn reap(broker: &Broker) -> Result<(), Away> {
     for shard in 0..broker.shards() {
         report(shard, &broker.reap(shard, REAP).await?);
     }

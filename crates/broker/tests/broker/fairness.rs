@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use bulkhead_broker::{Acknowledged, Outcome};
+use bulkhead_broker::{Acknowledged, JobState, Outcome};
 use bulkhead_domain::{Job, TenantId};
 
 use crate::fixture::{Fixture, VISIBILITY, Worker, connection, ids, job, job_id, snooze, tenant};
@@ -88,6 +88,74 @@ async fn a_tenant_that_rests_between_jobs_gets_no_more_than_its_share() {
         (18..=22).contains(&of_resting),
         "{of_resting} of 100 for one of five"
     );
+}
+
+#[tokio::test]
+async fn a_tenant_is_served_in_proportion_to_its_weight() {
+    for others in [1, 3, 40] {
+        let fixture = Fixture::start().await;
+        let mut worker = Worker::named("a");
+        fixture.broker.set_weight(tenant(0), 4.0).await.unwrap();
+        for number in 0..=others {
+            let first = 10_000 * number;
+            let jobs: Vec<_> = (0..2_000)
+                .map(|n| job(first + n, number, 10 * number + n % 3))
+                .collect();
+            enqueue(&fixture, &jobs).await;
+        }
+        let mut served = 0;
+        for _ in 0..22 {
+            let leased = fixture.fetch(&mut worker, 64).await;
+            served += leased
+                .iter()
+                .filter(|one| one.job.tenant == tenant(0))
+                .count();
+        }
+        let due = 22.0 * 64.0 * 4.0 / (4.0 + others as f64);
+        let share = served as f64 / due;
+        assert!((0.85..=1.15).contains(&share), "{others} others: {share}");
+    }
+}
+
+#[tokio::test]
+async fn a_held_tenant_keeps_its_jobs_and_others_go_on() {
+    let fixture = Fixture::start().await;
+    let mut worker = Worker::named("a");
+    enqueue(&fixture, &[job(1, 1, 1), job(2, 2, 2)]).await;
+    assert!(fixture.broker.pause_tenant(tenant(1)).await.unwrap());
+    assert!(!fixture.broker.pause_tenant(tenant(1)).await.unwrap());
+    enqueue(&fixture, &[job(3, 1, 3)]).await;
+    assert_eq!(ids(&fixture.fetch(&mut worker, 9).await), [job_id(2)]);
+    let stats = fixture.broker.stats().await.unwrap();
+    assert_eq!(stats.paused_tenants, [tenant(1)]);
+    assert!(
+        stats
+            .lanes
+            .iter()
+            .all(|lane| lane.paused == (lane.tenant == tenant(1)))
+    );
+    let entry = fixture.broker.job(job_id(3)).await.unwrap().unwrap();
+    assert_eq!(entry.state, JobState::Paused);
+    assert!(fixture.broker.resume_tenant(tenant(1)).await.unwrap());
+    assert!(!fixture.broker.resume_tenant(tenant(1)).await.unwrap());
+    assert_eq!(fixture.fetch(&mut worker, 9).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_held_class_hands_out_nothing_and_says_when_it_goes_on() {
+    let fixture = Fixture::start().await;
+    let mut worker = Worker::named("a");
+    let wakes = fixture.broker.wakes();
+    enqueue(&fixture, &[job(1, 1, 1)]).await;
+    wakes.wait(&wakes.mark(), Duration::from_secs(9)).await;
+    assert!(fixture.broker.pause_class().await.unwrap());
+    let fetched = fixture.fetch_all(&mut worker, 9).await;
+    assert!(fetched.leased.is_empty() && fetched.next_wake.is_none());
+    assert!(fixture.broker.stats().await.unwrap().paused);
+    let mark = wakes.mark();
+    assert!(fixture.broker.resume_class().await.unwrap());
+    assert_eq!(wakes.wait(&mark, Duration::from_secs(9)).await, [0]);
+    assert_eq!(fixture.fetch(&mut worker, 9).await.len(), 1);
 }
 
 #[tokio::test]

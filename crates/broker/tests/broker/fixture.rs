@@ -14,7 +14,7 @@ use bulkhead_domain::{
 use jiff::{Timestamp, civil::date};
 use uuid::Uuid;
 
-pub(crate) const VISIBILITY: Duration = Duration::from_secs(12);
+pub(crate) const VISIBILITY: Duration = Duration::from_secs(10);
 
 pub(crate) struct Fixture {
     pub(crate) redis: RedisServer,

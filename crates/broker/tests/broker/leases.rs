@@ -217,6 +217,36 @@ async fn a_job_that_gets_on_is_forgiven_the_crashes_before_but_not_by_an_older_l
 }
 
 #[tokio::test]
+async fn jobs_that_shared_a_worker_survive_three_crashes_and_are_then_run_apart() {
+    let fixture = Fixture::start().await;
+    let jobs: Vec<_> = (0..10).map(|n| job(n, 1, n)).collect();
+    fixture.broker.enqueue(&jobs).await.unwrap();
+    for crashes in 1..=3 {
+        let name = format!("worker {crashes}");
+        assert_eq!(fixture.fetch(&mut Worker::named(&name), 64).await.len(), 10);
+        fixture.clock.advance(VISIBILITY);
+        let reaped = fixture.broker.reap(0, 64).await.unwrap();
+        assert_eq!((reaped.requeued.len(), reaped.total()), (10, 10));
+    }
+    let again = fixture.fetch(&mut Worker::named("worker 4"), 64).await;
+    assert_eq!(again.len(), 10, "all at once, still");
+    fixture.clock.advance(VISIBILITY);
+    assert_eq!(fixture.broker.reap(0, 64).await.unwrap().requeued.len(), 10);
+    assert_eq!(fixture.broker.stats().await.unwrap().total.delayed, 10);
+    fixture.clock.advance(Duration::from_secs(60));
+    for left in [10, 0] {
+        let worker = &mut Worker::named("another");
+        worker.sequence = 10 - left;
+        assert_eq!(fixture.fetch(worker, 64).await.len(), 10);
+        fixture.clock.advance(VISIBILITY);
+        let reaped = fixture.broker.reap(0, 64).await.unwrap();
+        assert_eq!(reaped.requeued.len() as u64, left);
+        assert_eq!(reaped.quarantined.len() as u64, 10 - left);
+        fixture.clock.advance(Duration::from_secs(60));
+    }
+}
+
+#[tokio::test]
 async fn failures_count_attempts_and_crashes_do_not() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");

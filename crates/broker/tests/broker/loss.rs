@@ -143,36 +143,3 @@ async fn every_call_whose_reply_is_lost_can_be_repeated() {
     );
     assert_eq!(fixture.leftovers().await, Vec::<String>::new());
 }
-
-#[tokio::test]
-async fn a_class_whose_login_may_touch_only_its_own_keys_can_do_all_its_work() {
-    let fixture = Fixture::start().await;
-    let acl = "ACL SETUSER worker on >secret ~{sync.*}* &{sync.*}* -@all +@read +@write +@scripting \
-               +@pubsub +@connection +time +memory|usage -@dangerous";
-    assert_eq!(fixture.redis.command(acl).unwrap(), "+OK");
-    let url = format!("{}?user=worker&pass=secret", fixture.redis.url());
-    let mut options = BrokerOptions::new(url.into());
-    options.shards = 1;
-    let sync = Broker::connect(&options, Class::Sync).await.unwrap();
-    sync.enqueue(&[job(1, 1, 1)]).await.unwrap();
-    let worker = Worker::named("a");
-    let request = FetchRequest {
-        worker: &worker.id,
-        shard: 0,
-        sequence: 1,
-        max: 9,
-    };
-    let leased = sync.fetch(&request).await.unwrap().leased;
-    sync.renew(0, &[leased[0].lease.clone()]).await.unwrap();
-    sync.reap(0, 9).await.unwrap();
-    let acknowledgement = Acknowledgement {
-        lease: leased[0].lease.clone(),
-        outcome: Outcome::Complete,
-    };
-    sync.acknowledge(0, &[acknowledgement]).await.unwrap();
-    let wakes = sync.wakes();
-    wakes.wait(&wakes.mark(), Duration::from_secs(60)).await;
-    let token = sync.for_class(Class::Token);
-    token.fetch(&request).await.unwrap_err();
-    token.stats().await.unwrap_err();
-}

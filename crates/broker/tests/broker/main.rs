@@ -9,6 +9,7 @@
 mod fairness;
 mod fences;
 mod fixture;
+mod identities;
 mod invariants;
 mod leases;
 mod loss;

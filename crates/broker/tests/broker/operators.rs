@@ -242,6 +242,25 @@ async fn spoil(fixture: &Fixture, n: u128) {
 }
 
 #[tokio::test]
+async fn how_long_the_first_job_of_each_lane_has_waited_is_known() {
+    let fixture = Fixture::start().await;
+    fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
+    fixture.clock.advance(Duration::from_secs(7));
+    let more = [job(2, 1, 1), job(3, 2, 2)];
+    fixture.broker.enqueue(&more).await.unwrap();
+    let stats = fixture.broker.stats().await.unwrap();
+    let oldest: Vec<_> = stats.lanes.iter().map(|lane| lane.oldest).collect();
+    assert_eq!(oldest, [Some(start()), Some(start() + 7.seconds())]);
+    assert_eq!(stats.oldest, Some(start()));
+    let worker = &mut Worker::named("a");
+    assert_eq!(fixture.fetch(worker, 1).await[0].job.id, job_id(1));
+    let stats = fixture.broker.stats().await.unwrap();
+    assert_eq!(stats.oldest, Some(start() + 7.seconds()));
+    let entry = fixture.broker.job(job_id(2)).await.unwrap().unwrap();
+    assert_eq!(entry.enqueued_at, Some(start() + 7.seconds()));
+}
+
+#[tokio::test]
 async fn every_place_of_a_job_is_shown_and_counted() {
     let fixture = Fixture::with(|options| options.shards = 3).await;
     let mut worker = Worker::named("a");
@@ -311,6 +330,7 @@ async fn every_place_of_a_job_is_shown_and_counted() {
     };
     assert_eq!(stats.total, total);
     assert_eq!((stats.parked_lanes, stats.paused_lanes), (1, 1));
+    assert_eq!(stats.oldest, Some(start()));
     let tenants = stats.tenants();
     assert_eq!(
         tenants[&tenant(1)],

@@ -23,7 +23,7 @@ for at = 1, #lanes, 2 do
   end
   local waits = redis.call('ZSCORE', P .. ':parked', connection)
     or redis.call('SISMEMBER', P .. ':paused', connection) == 1
-  local ready = redis.call('ZSCORE', P .. ':ready:' .. tenant, connection)
+  local ready = redis.call('ZSCORE', P .. ':ready:' .. tenant, connection .. string.sub(lanes[at + 1], 17, 17))
   if (waits and ready) or (not waits and not ready) then
     disagreements = disagreements + 1
   end

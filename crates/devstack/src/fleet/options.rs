@@ -35,7 +35,7 @@ impl Default for FleetOptions {
             folder: None,
             durable: false,
             jitter_ms: 50,
-            visibility_timeout_ms: 12_000,
+            visibility_timeout_ms: 10_000,
             concurrency: 16,
             tick_ms: 200,
         }

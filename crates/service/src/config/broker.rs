@@ -19,7 +19,7 @@ impl Broker {
             shards: reader.integer("broker.shards", 4, 1..=1_024),
             visibility_timeout: reader.milliseconds(
                 "broker.visibility_timeout_ms",
-                12_000,
+                10_000,
                 1_000..=300_000,
             ),
             high_water_bytes: reader.integer("broker.high_water_bytes", 1 << 30, 1 << 20..=1 << 44),

@@ -69,7 +69,7 @@ impl Given {
 fn without_any_source_every_setting_has_its_default() {
     let config = Given::nothing().load();
     assert_eq!(config.broker.shards, 4);
-    assert_eq!(config.broker.visibility_timeout, Duration::from_secs(12));
+    assert_eq!(config.broker.visibility_timeout, Duration::from_secs(10));
     assert_eq!(config.worker.concurrency, 32);
     assert_eq!(
         config.amazon.endpoints.na.as_str(),

@@ -137,3 +137,26 @@ async fn a_drain_ends_although_redis_is_away() {
     run.end(Outcome::Done);
     worker.drain().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_restarts_of_redis_in_a_row_leave_a_healthy_worker() {
+    let mut fixture = Fixture::start().await;
+    let worker = fixture.worker("a", 2).await;
+    for _ in 0..50 {
+        fixture.redis.restart().await.unwrap();
+    }
+    let one = job(1);
+    eventually(async || {
+        fixture
+            .broker
+            .enqueue(std::slice::from_ref(&one))
+            .await
+            .is_ok()
+    })
+    .await;
+    let run = fixture.started().await;
+    assert_eq!(run.id(), one.id);
+    run.end(Outcome::Done);
+    fixture.until_empty().await;
+    worker.drain().await;
+}

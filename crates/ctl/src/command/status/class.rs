@@ -21,10 +21,18 @@ pub(super) struct ClassStatus {
     paused_lanes: u64,
     /// What the jobs take in Redis.
     bytes: u64,
+    /// Since when the first job of a queue has waited; null: nothing is queued.
+    oldest_queued_at: Option<Timestamp>,
     /// Since when the longest overdue obligation is due; null: nothing is overdue, or Postgres was not reached.
     oldest_due_at: Option<Timestamp>,
     #[serde(skip)]
     now: Timestamp,
+}
+
+impl ClassStatus {
+    fn ago(&self, then: Option<Timestamp>) -> String {
+        then.map_or_else(|| "-".to_owned(), |then| ago(self.now, then))
+    }
 }
 
 /// The classes' table.
@@ -40,6 +48,7 @@ pub(super) fn summed(stats: &[Stats], owed: Option<&Owed>, now: Timestamp) -> Ve
         parked_lanes: stats.parked_lanes,
         paused_lanes: stats.paused_lanes,
         bytes: stats.bytes,
+        oldest_queued_at: stats.oldest,
         oldest_due_at: owed
             .and_then(|owed| oldest(owed, stats.class))
             .filter(|due| *due <= now),
@@ -69,6 +78,7 @@ impl Classes<'_> {
             "dead",
             "parked lanes",
             "paused lanes",
+            "oldest queued",
             "oldest due",
         ];
         let mut rows = Rows::new(&heads, "");
@@ -81,8 +91,8 @@ impl Classes<'_> {
                 one.dead.to_string(),
                 one.parked_lanes.to_string(),
                 one.paused_lanes.to_string(),
-                one.oldest_due_at
-                    .map_or_else(|| "-".to_owned(), |due| ago(one.now, due)),
+                one.ago(one.oldest_queued_at),
+                one.ago(one.oldest_due_at),
             ]);
         }
         rows.render(colour)

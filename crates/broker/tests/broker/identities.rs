@@ -1,0 +1,152 @@
+//! What each class may do in Redis: the files under `deploy/identities`, loaded into a server.
+
+use std::{fs, path::Path, time::Duration};
+
+use bulkhead_broker::{Acknowledgement, Broker, BrokerOptions, Fences, FetchRequest, Outcome};
+use bulkhead_domain::{Class, JobKind};
+use redis::aio::MultiplexedConnection;
+
+use crate::fixture::{Fixture, Worker, job};
+
+/// The login that a file describes, with a password.
+fn load(fixture: &Fixture, identity: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../deploy/identities")
+        .join(identity)
+        .join("redis.acl");
+    let text = fs::read_to_string(path).unwrap();
+    let rules = text.trim().strip_prefix("user ").unwrap();
+    let answer = fixture
+        .redis
+        .command(&format!("ACL SETUSER {rules} >secret"))
+        .unwrap();
+    assert_eq!(answer, "+OK", "{identity}");
+    let name = rules.split(' ').next().unwrap();
+    assert_eq!(name, format!("bulkhead-{identity}"));
+    format!("{}?user={name}&pass=secret", fixture.redis.url())
+}
+
+async fn broker(url: &str, class: Class) -> Broker {
+    let mut options = BrokerOptions::new(url.to_owned().into());
+    options.shards = 1;
+    Broker::connect(&options, class).await.unwrap()
+}
+
+async fn bare(url: &str) -> MultiplexedConnection {
+    let client = redis::Client::open(url).unwrap();
+    client.get_multiplexed_async_connection().await.unwrap()
+}
+
+async fn refused(connection: &mut MultiplexedConnection, command: &redis::Cmd) {
+    let error = command
+        .query_async::<redis::Value>(connection)
+        .await
+        .unwrap_err();
+    let error = error.to_string();
+    let by_acl = error.contains("permissions") || error.contains("can't access");
+    assert!(by_acl, "{error}");
+}
+
+#[tokio::test]
+async fn a_class_can_do_all_its_work_under_its_own_identity_and_nothing_in_another_class() {
+    let fixture = Fixture::start().await;
+    for (identity, class, kind) in [
+        ("sync", Class::Sync, JobKind::Sync),
+        ("token", Class::Token, JobKind::TokenRefresh),
+    ] {
+        let broker = broker(&load(&fixture, identity), class).await;
+        let mut one = job(1, 1, 1);
+        one.kind = kind;
+        broker.enqueue(&[one]).await.unwrap();
+        let worker = Worker::named("a");
+        let request = FetchRequest {
+            worker: &worker.id,
+            shard: 0,
+            sequence: 1,
+            max: 9,
+        };
+        let leased = broker.fetch(&request).await.unwrap().leased;
+        broker.renew(0, &[leased[0].lease.clone()]).await.unwrap();
+        broker.reap(0, 9).await.unwrap();
+        let acknowledgement = Acknowledgement {
+            lease: leased[0].lease.clone(),
+            outcome: Outcome::Complete,
+        };
+        broker.acknowledge(0, &[acknowledgement]).await.unwrap();
+        let wakes = broker.wakes();
+        wakes.wait(&wakes.mark(), Duration::from_secs(60)).await;
+        let other = broker.for_class(Class::Purge);
+        other.fetch(&request).await.unwrap_err();
+        other.stats().await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn the_purge_worker_cannot_touch_syncs_keys_not_even_from_inside_a_script() {
+    let fixture = Fixture::start().await;
+    fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
+    let url = load(&fixture, "purge");
+    broker(&url, Class::Purge).await.stats().await.unwrap();
+    let mut purge = bare(&url).await;
+    for command in [
+        redis::cmd("HLEN").arg("{sync.0}:jobs"),
+        redis::cmd("DEL").arg("{sync.0}:jobs"),
+        redis::cmd("SUBSCRIBE").arg("{sync.0}:wake"),
+        redis::cmd("PUBLISH").arg("{sync.0}:wake").arg(""),
+        redis::cmd("EVAL")
+            .arg("return redis.call('HLEN', KEYS[1])")
+            .arg(1)
+            .arg("{sync.0}:jobs"),
+        // Undeclared, as a script that builds the names of its keys has them.
+        redis::cmd("EVAL")
+            .arg("return redis.call('DEL', '{sync.0}:jobs')")
+            .arg(1)
+            .arg("{purge.0}"),
+    ] {
+        refused(&mut purge, command).await;
+    }
+    assert_eq!(fixture.broker.stats().await.unwrap().total.queued, 1);
+}
+
+#[tokio::test]
+async fn no_identity_may_run_the_server() {
+    let fixture = Fixture::start().await;
+    for identity in [
+        "sync",
+        "token",
+        "purge",
+        "containment",
+        "scheduler",
+        "operator",
+    ] {
+        let mut connection = bare(&load(&fixture, identity)).await;
+        for command in [
+            "FLUSHALL",
+            "FLUSHDB",
+            "SHUTDOWN",
+            "KEYS *",
+            "CONFIG GET *",
+            "ACL LIST",
+            "CLIENT LIST",
+        ] {
+            let mut words = command.split(' ');
+            let mut command = redis::cmd(words.next().unwrap());
+            words.for_each(|word| {
+                command.arg(word);
+            });
+            refused(&mut connection, &command).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_serves_every_class_reaches_every_class() {
+    let fixture = Fixture::start().await;
+    for identity in ["scheduler", "operator", "containment"] {
+        let broker = broker(&load(&fixture, identity), Class::Sync).await;
+        for class in Class::ALL {
+            broker.for_class(class).stats().await.unwrap();
+        }
+        Fences::new(&broker).boot_nonce().await.unwrap();
+    }
+}
