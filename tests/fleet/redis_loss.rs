@@ -11,6 +11,10 @@ use crate::{
 const NONCES: &str = "DEL {sync.0}:boot {sync.1}:boot {sync.2}:boot {sync.3}:boot {token.0}:boot {token.1}:boot \
                       {token.2}:boot {token.3}:boot";
 
+/// Transactions of sync workers that have not ended.
+const COMMITTING: &str =
+    "select count(*) from pg_stat_activity where usename = 'bulkhead_sync' and xact_start is not null";
+
 /// Each has one call in flight at most, whose permit may be older than the loss.
 const SELLERS: u64 = 4;
 
@@ -123,6 +127,8 @@ async fn with_redis_emptied_and_no_scheduler_nobody_asks_amazon() -> Result<()> 
     for member in [&worker, &token] {
         eventually(async || Ok(member.metrics().await?.sum("bulkhead_leases_held") < 0.5)).await?;
     }
+    // A handler that is stopped while it commits leaves the commit to the server.
+    night.until(COMMITTING, 0).await?;
     let (asked, pages) = (
         night.fleet.amazon.counts().await?.requests,
         night.pages().await?,
