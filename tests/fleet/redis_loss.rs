@@ -12,8 +12,7 @@ const NONCES: &str = "DEL {sync.0}:boot {sync.1}:boot {sync.2}:boot {sync.3}:boo
                       {token.2}:boot {token.3}:boot";
 
 /// Transactions of sync workers that have not ended.
-const COMMITTING: &str =
-    "select count(*) from pg_stat_activity where usename = 'bulkhead_sync' and xact_start is not null";
+const COMMITTING: &str = "select count(*) from pg_stat_activity where usename = 'bulkhead_sync' and xact_start is not null";
 
 /// Each has one call in flight at most, whose permit may be older than the loss.
 const SELLERS: u64 = 4;

@@ -9,8 +9,8 @@ use std::{
 };
 
 use bulkhead_broker::{
-    BootInstant, Broker, BrokerOptions, Lease, ReapError, Reaped, RenewError, Renewed,
-    WakeMark, Wakes,
+    BootInstant, Broker, BrokerOptions, Lease, ReapError, Reaped, RenewError, Renewed, WakeMark,
+    Wakes,
 };
 use bulkhead_domain::Class;
 use tokio::{runtime, time::sleep};
@@ -99,7 +99,11 @@ async fn stop_cancelled(
     mut heard: WakeMark,
     next: BootInstant,
 ) -> Result<(), Away> {
-    while !cancellations.wait(&heard, next.remaining()).await.is_empty() {
+    while !cancellations
+        .wait(&heard, next.remaining())
+        .await
+        .is_empty()
+    {
         heard = cancellations.mark();
         renew(broker, running).await?;
     }
