@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use bulkhead_broker::{Acknowledged, Acknowledgement, JobFilter, Leased, Outcome, Renewed};
+use bulkhead_broker::{
+    Acknowledged, Acknowledgement, CapScope, JobFilter, JobState, Leased, Outcome, Renewed,
+};
 use bulkhead_domain::Priority;
 use jiff::ToSpan;
 use proptest::{
@@ -13,7 +15,7 @@ use proptest::{
     test_runner::{Config, RngSeed, TestRunner},
 };
 
-use crate::fixture::{Fixture, Worker, connection, job, job_id, retry, snooze, start};
+use crate::fixture::{Fixture, Worker, connection, job, job_id, retry, snooze, start, tenant};
 
 /// A runner whose seed is printed; `BULKHEAD_TEST_SEED` repeats it.
 pub(crate) fn runner(cases: u32) -> TestRunner {
@@ -67,6 +69,10 @@ enum Step {
     Resume {
         lane: u8,
     },
+    SetCap {
+        scope: u8,
+        max: Option<u8>,
+    },
     Redrive,
     ForgetScripts,
 }
@@ -91,6 +97,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..JOBS).prop_map(|n| Step::Cancel { n }),
         1 => (0..LANES).prop_map(|lane| Step::Pause { lane }),
         2 => (0..LANES).prop_map(|lane| Step::Resume { lane }),
+        2 => (any::<u8>(), prop::option::weighted(0.8, 1..4_u8))
+            .prop_map(|(scope, max)| Step::SetCap { scope, max }),
         1 => Just(Step::Redrive),
         1 => Just(Step::ForgetScripts),
     ]
@@ -125,6 +133,7 @@ struct World<'a> {
     held: Vec<Leased>,
     stale: Vec<Leased>,
     newest: HashMap<u8, u64>,
+    caps: BTreeMap<CapScope, u32>,
 }
 
 impl<'a> World<'a> {
@@ -137,6 +146,7 @@ impl<'a> World<'a> {
             held: Vec::new(),
             stale: Vec::new(),
             newest: HashMap::new(),
+            caps: BTreeMap::new(),
         }
     }
 
@@ -171,6 +181,7 @@ impl<'a> World<'a> {
                     .await
                     .unwrap();
             }
+            Step::SetCap { scope, max } => self.set_cap(scope, max.map(u32::from)).await,
             Step::Redrive => self.redrive().await,
             Step::ForgetScripts => {
                 self.fixture.redis.command("SCRIPT FLUSH").unwrap();
@@ -204,7 +215,10 @@ impl<'a> World<'a> {
     async fn fetch(&mut self, worker: usize, max: u8, lost: bool) -> Result<(), TestCaseError> {
         let fixture = self.fixture;
         let worker = &mut self.workers[worker];
-        let first = fixture.fetch(worker, max.into()).await;
+        let first = fixture.fetch_all(worker, max.into()).await;
+        let more_now = first.next_wake == Some(Duration::ZERO);
+        let is_all = first.leased.len() < usize::from(max) && !more_now;
+        let first = first.leased;
         let leased = if lost {
             let again = fixture.fetch_again(worker, max.into()).await.leased;
             prop_assert!(first.is_empty() || first.len() == again.len());
@@ -212,6 +226,7 @@ impl<'a> World<'a> {
         } else {
             first
         };
+        self.check_caps(&leased, is_all).await?;
         for one in leased {
             let n = number(&one);
             prop_assert!(
@@ -230,6 +245,55 @@ impl<'a> World<'a> {
             self.held.push(one);
         }
         Ok(())
+    }
+
+    /// What was leased has room, and what has room was leased if the fetch says that this is all.
+    async fn check_caps(&self, new: &[Leased], is_all: bool) -> Result<(), TestCaseError> {
+        let leased = Places::read(self.fixture).await.leased;
+        for one in new {
+            let over = self.over_cap(number(one), &leased);
+            prop_assert!(over <= 0, "job {} is one too many", number(one));
+        }
+        let all = JobFilter::default();
+        let entries = self.fixture.broker.jobs(&all, JOBS.into()).await.unwrap();
+        for entry in entries {
+            if is_all && entry.state == JobState::Queued {
+                let over = self.over_cap(number_of(entry.job.id), &leased);
+                prop_assert!(over >= 0, "{:?} waits for nothing", entry.job.id);
+            }
+        }
+        Ok(())
+    }
+
+    /// How many jobs there are in flight beyond the narrower cap of job `n`.
+    fn over_cap(&self, n: u8, leased: &BTreeSet<u8>) -> i64 {
+        let lane = n % LANES;
+        let over = |own: CapScope, every: CapScope, is_theirs: &dyn Fn(u8) -> bool| {
+            let cap = self.caps.get(&own).or_else(|| self.caps.get(&every));
+            let count = leased.iter().filter(|n| is_theirs(**n % LANES)).count();
+            cap.map_or(i64::MIN, |cap| {
+                i64::try_from(count).unwrap() - i64::from(*cap)
+            })
+        };
+        let own = CapScope::Connection(connection(lane.into()));
+        let of_lane = over(own, CapScope::EveryConnection, &|other| other == lane);
+        let own = CapScope::Tenant(tenant(u128::from(lane % 2)));
+        let of_tenant = over(own, CapScope::EveryTenant, &|other| other % 2 == lane % 2);
+        of_lane.max(of_tenant)
+    }
+
+    async fn set_cap(&mut self, scope: u8, max: Option<u32>) {
+        let scope = match scope % 5 {
+            0 => CapScope::EveryConnection,
+            1 => CapScope::EveryTenant,
+            2 => CapScope::Tenant(tenant(u128::from(scope % 2))),
+            _ => CapScope::Connection(connection(u128::from(scope % LANES))),
+        };
+        self.fixture.broker.set_cap(scope, max).await.unwrap();
+        match max {
+            Some(max) => self.caps.insert(scope, max),
+            None => self.caps.remove(&scope),
+        };
     }
 
     async fn acknowledge(&mut self, which: u8, outcome: u8) -> Result<(), TestCaseError> {
@@ -320,7 +384,7 @@ impl<'a> World<'a> {
         for lane in 0..LANES {
             self.take(&Step::Resume { lane }).await?;
         }
-        for _ in 0..20 {
+        for _ in 0..30 {
             self.fixture.clock.advance(Duration::from_secs(3_600));
             self.reap(255).await;
             for one in self.fixture.fetch(&mut self.workers[0], 64).await {
@@ -330,13 +394,16 @@ impl<'a> World<'a> {
             self.check().await?;
         }
         prop_assert!(self.alive.is_empty(), "never fetched: {:?}", self.alive);
+        for (scope, _) in std::mem::take(&mut self.caps) {
+            self.fixture.broker.set_cap(scope, None).await.unwrap();
+        }
         self.fixture
             .broker
             .discard_dead_letters(&JobFilter::default())
             .await
             .unwrap();
         prop_assert_eq!(self.fixture.leftovers().await, Vec::<String>::new());
-        self.fixture.clock.rewind(Duration::from_secs(20 * 3_600));
+        self.fixture.clock.rewind(Duration::from_secs(30 * 3_600));
         Ok(())
     }
 
@@ -353,6 +420,8 @@ impl<'a> World<'a> {
             }
         }
         prop_assert!(places.lanes_agree, "{:?}", places);
+        let caps = self.fixture.broker.caps().await.unwrap();
+        prop_assert_eq!(caps, self.caps.clone());
         Ok(())
     }
 }
