@@ -6,7 +6,8 @@ use std::{
 };
 
 use bulkhead_broker::{
-    Acknowledged, Acknowledgement, CapScope, JobFilter, JobState, Leased, Outcome, Renewed,
+    Acknowledged, Acknowledgement, CapScope, FetchRequest, Fetched, JobFilter, JobState, Leased,
+    Outcome, Renewed,
 };
 use bulkhead_domain::Priority;
 use jiff::ToSpan;
@@ -49,6 +50,13 @@ enum Step {
         which: u8,
         outcome: u8,
     },
+    Turn {
+        worker: usize,
+        max: u8,
+        which: u8,
+        outcome: u8,
+        lost: bool,
+    },
     AcknowledgeStale {
         which: u8,
         outcome: u8,
@@ -89,6 +97,9 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(worker, max, lost)| Step::Fetch { worker, max, lost }),
         8 => (any::<u8>(), any::<u8>())
             .prop_map(|(which, outcome)| Step::Acknowledge { which, outcome }),
+        4 => (0..3_usize, 1..8_u8, any::<u8>(), any::<u8>(), any::<bool>()).prop_map(
+            |(worker, max, which, outcome, lost)| Step::Turn { worker, max, which, outcome, lost }
+        ),
         3 => (any::<u8>(), any::<u8>())
             .prop_map(|(which, outcome)| Step::AcknowledgeStale { which, outcome }),
         2 => Just(Step::Renew),
@@ -159,6 +170,13 @@ impl<'a> World<'a> {
             } => self.enqueue(first, count, delay_s).await,
             Step::Fetch { worker, max, lost } => self.fetch(worker, max, lost).await?,
             Step::Acknowledge { which, outcome } => self.acknowledge(which, outcome).await?,
+            Step::Turn {
+                worker,
+                max,
+                which,
+                outcome,
+                lost,
+            } => self.turn(worker, max, which, outcome, lost).await?,
             Step::AcknowledgeStale { which, outcome } => self.repeat(which, outcome).await?,
             Step::Renew => self.renew().await,
             Step::Pass { seconds } => self
@@ -216,16 +234,70 @@ impl<'a> World<'a> {
         let fixture = self.fixture;
         let worker = &mut self.workers[worker];
         let first = fixture.fetch_all(worker, max.into()).await;
+        let mut again = None;
+        if lost {
+            again = Some(fixture.fetch_again(worker, max.into()).await.leased);
+        }
+        self.hold(max, first, again).await
+    }
+
+    /// Acknowledges and fetches in one call; if its reply is lost, the same call again.
+    async fn turn(
+        &mut self,
+        worker: usize,
+        max: u8,
+        which: u8,
+        outcome: u8,
+        lost: bool,
+    ) -> Result<(), TestCaseError> {
+        if self.held.is_empty() {
+            return self.fetch(worker, max, lost).await;
+        }
+        let one = self.held.swap_remove(usize::from(which) % self.held.len());
+        let acknowledgements = [Acknowledgement {
+            lease: one.lease.clone(),
+            outcome: outcome_of(outcome),
+        }];
+        let worker = &mut self.workers[worker];
+        worker.sequence += 1;
+        let request = FetchRequest {
+            worker: &worker.id,
+            shard: 0,
+            sequence: worker.sequence,
+            max: max.into(),
+        };
+        let call = async || {
+            let broker = &self.fixture.broker;
+            let turn = broker.acknowledge_and_fetch(&acknowledgements, &request);
+            let turn = turn.await.unwrap();
+            (turn.acknowledged.unwrap()[0], turn.fetched)
+        };
+        let (said, first) = call().await;
+        let mut again = None;
+        if lost {
+            let (repeated, fetched) = call().await;
+            let refused = matches!(repeated, Acknowledged::Fenced | Acknowledged::NotLeased);
+            prop_assert!(refused, "said twice, it counted twice: {repeated:?}");
+            again = Some(fetched.leased);
+        }
+        self.ended(one, said)?;
+        self.hold(max, first, again).await
+    }
+
+    /// Takes what a fetch, and its repetition, answered.
+    async fn hold(
+        &mut self,
+        max: u8,
+        first: Fetched,
+        again: Option<Vec<Leased>>,
+    ) -> Result<(), TestCaseError> {
         let more_now = first.next_wake == Some(Duration::ZERO);
         let is_all = first.leased.len() < usize::from(max) && !more_now;
         let first = first.leased;
-        let leased = if lost {
-            let again = fixture.fetch_again(worker, max.into()).await.leased;
+        if let Some(again) = &again {
             prop_assert!(first.is_empty() || first.len() == again.len());
-            again
-        } else {
-            first
-        };
+        }
+        let leased = again.unwrap_or(first);
         self.check_caps(&leased, is_all).await?;
         for one in leased {
             let n = number(&one);
@@ -302,6 +374,10 @@ impl<'a> World<'a> {
         }
         let one = self.held.swap_remove(usize::from(which) % self.held.len());
         let said = self.fixture.acknowledge(&one, outcome_of(outcome)).await;
+        self.ended(one, said)
+    }
+
+    fn ended(&mut self, one: Leased, said: Acknowledged) -> Result<(), TestCaseError> {
         match said {
             Acknowledged::Completed | Acknowledged::Cancelled => {
                 prop_assert!(self.alive.remove(&number(&one)));

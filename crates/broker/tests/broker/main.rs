@@ -16,3 +16,4 @@ mod leases;
 mod loss;
 mod operators;
 mod permits;
+mod turns;
