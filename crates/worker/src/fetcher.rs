@@ -59,7 +59,9 @@ impl Fetcher {
             if self.before_drain(shards.wait()).await.is_none() {
                 return;
             }
-            self.gathered.leave_to_fetcher(shards.all_due());
+            // As many as are visited before there may be no more room.
+            let visits = self.slots.available_permits().div_ceil(BATCH);
+            self.gathered.leave_to_fetcher(shards.next_due(visits));
             let Some(shard) = shards.due() else { continue };
             // Not dropped when the drain begins: what it brings must be given back.
             match self.visit(shard, room).await {
@@ -265,11 +267,13 @@ impl Shards {
         self.shards.iter().any(|shard| shard.due <= now)
     }
 
-    /// Every shard that is due now.
-    fn all_due(&self) -> impl Iterator<Item = u16> {
+    /// Up to `count` shards that are due now, in the order in which they are visited.
+    fn next_due(&self, count: usize) -> impl Iterator<Item = u16> {
         let now = Instant::now();
-        let due = self.shards.iter().filter(move |shard| shard.due <= now);
-        due.map(|shard| shard.number)
+        let due = self.shards.iter().filter(|shard| shard.due <= now);
+        let mut due: Vec<_> = due.map(|shard| (shard.due, shard.number)).collect();
+        due.sort();
+        due.into_iter().map(|(_, number)| number).take(count)
     }
 
     /// The shard that has been due the longest: an idle worker goes straight to the one that woke, a busy one goes

@@ -123,3 +123,96 @@ impl State {
         taken
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bulkhead_broker::{Broker, BrokerOptions, FetchRequest, Outcome};
+    use bulkhead_devstack::{RedisOptions, RedisServer};
+    use bulkhead_domain::{
+        ApplicationId, Class, ConnectionId, Job, JobId, JobKind, JobParams, Priority, TenantId,
+        WorkerId,
+    };
+    use futures_util::FutureExt;
+    use jiff::civil::date;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// One acknowledgement in each of two shards: only a fetch makes a lease.
+    async fn two() -> [Acknowledgement; 2] {
+        let redis = RedisServer::start(RedisOptions::default()).await.unwrap();
+        let mut options = BrokerOptions::new(redis.url().into());
+        options.shards = 2;
+        let broker = Broker::connect(&options, Class::Sync).await.unwrap();
+        let jobs = [0, 1].map(|n| Job {
+            id: JobId::new(Uuid::from_u128(n)),
+            kind: JobKind::Sync,
+            tenant: TenantId::new(Uuid::nil()),
+            connection: ConnectionId::new(Uuid::from_u128(n)),
+            application: ApplicationId::new(Uuid::nil()),
+            day: date(2026, 11, 24),
+            priority: Priority::NIGHT,
+            params: JobParams::default(),
+            trace: None,
+        });
+        broker.enqueue(&jobs).await.unwrap();
+        let worker = WorkerId::new("a".to_owned());
+        let mut both = Vec::new();
+        for shard in [0, 1] {
+            let request = FetchRequest {
+                worker: &worker,
+                shard,
+                sequence: 1,
+                max: 1,
+            };
+            let lease = broker.fetch(&request).await.unwrap().leased.remove(0).lease;
+            let outcome = Outcome::Complete;
+            both.push(Acknowledgement { lease, outcome });
+        }
+        both.try_into().unwrap()
+    }
+
+    fn next(gathered: &Gathered) -> Option<Option<(u16, usize)>> {
+        let next = gathered.next().now_or_never()?;
+        Some(next.map(|(shard, acknowledgements)| (shard, acknowledgements.len())))
+    }
+
+    #[tokio::test]
+    async fn what_is_left_to_the_fetcher_is_the_ackers_as_soon_as_the_fetcher_waits() {
+        let [first, second] = two().await;
+        let gathered = Gathered::default();
+        gathered.leave_to_fetcher([0]);
+        for one in [&first, &second, &first] {
+            gathered.add(one.clone()).unwrap();
+        }
+        assert_eq!(next(&gathered), Some(Some((1, 1))));
+        assert_eq!(next(&gathered), None);
+        assert_eq!(gathered.take(0).len(), 2);
+        // The fetcher is at that shard now: what gathers meanwhile does not wait until it comes round again.
+        gathered.add(first.clone()).unwrap();
+        assert_eq!(next(&gathered), Some(Some((0, 1))));
+        gathered.leave_to_fetcher([0, 1]);
+        gathered.add(first).unwrap();
+        assert_eq!(next(&gathered), None);
+        gathered.leave_to_fetcher([]);
+        assert_eq!(next(&gathered), Some(Some((0, 1))));
+    }
+
+    #[tokio::test]
+    async fn what_the_fetcher_could_not_deliver_is_the_ackers_alone() {
+        let [first, second] = two().await;
+        let gathered = Gathered::default();
+        gathered.leave_to_fetcher([0, 1]);
+        gathered.add(first.clone()).unwrap();
+        let taken = gathered.take(0);
+        gathered.leave_to_fetcher([0, 1]);
+        gathered.give_back(0, taken);
+        assert_eq!(gathered.take(0).len(), 0);
+        assert_eq!(next(&gathered), Some(Some((0, 1))));
+        gathered.add(second).unwrap();
+        gathered.close();
+        assert!(gathered.add(first).is_err());
+        assert_eq!(next(&gathered), Some(Some((1, 1))));
+        assert_eq!(next(&gathered), Some(None));
+    }
+}
