@@ -47,6 +47,20 @@ scripts! {
     THROTTLED = "throttled.lua", " flags=allow-oom";
 }
 
+/// The two scripts that it is made of are the ones that are called alone.
+pub(crate) static TURN: Script = Script(LazyLock::new(|| {
+    redis::Script::new(concat!(
+        "#!lua flags=allow-oom\n",
+        include_str!("../lua/lane.lua"),
+        "local function acknowledge(ARGV)\n",
+        include_str!("../lua/acknowledge.lua"),
+        "end\nlocal function fetch(ARGV)\n",
+        include_str!("../lua/fetch.lua"),
+        "end\n",
+        include_str!("../lua/turn.lua"),
+    ))
+}));
+
 impl Script {
     /// A call of this script on `shard` at the time `now` (empty: Redis's own).
     pub(crate) fn on(&'static self, shard: &ShardKey, now: &str) -> Call {

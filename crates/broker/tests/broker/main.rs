@@ -6,6 +6,7 @@
     reason = "helpers of tests: a failure is the point, a seed must be seen"
 )]
 
+mod caps;
 mod fairness;
 mod fences;
 mod fixture;
@@ -15,3 +16,4 @@ mod leases;
 mod loss;
 mod operators;
 mod permits;
+mod turns;
