@@ -59,14 +59,15 @@ end
 -- Takes jobs from the front of a queue. Returns how many, and whether it is empty now.
 local chosen, taken = {}, 0
 local ghosts = call('EXISTS', GHOSTS) == 1
-local function take(list, count)
+local function take(name, count)
+  local list = QUEUE .. name
   local popped, before = call('LPOP', list, count) or {}, taken
   for _, id in ipairs(popped) do
-    local stale = ghosts and tonumber(call('HGET', GHOSTS, id) or 0) or 0
+    local stale = ghosts and tonumber(call('HGET', GHOSTS, name .. id) or 0) or 0
     if stale > 1 then
-      call('HSET', GHOSTS, id, stale - 1)
+      call('HSET', GHOSTS, name .. id, stale - 1)
     elseif stale == 1 then
-      call('HDEL', GHOSTS, id)
+      call('HDEL', GHOSTS, name .. id)
     else
       taken = taken + 1
       chosen[taken] = id
@@ -97,7 +98,7 @@ local function serve(tenant, served, weight, share)
   local scores, drained, each = {}, {}, math.max(quantum, math.floor(2 * share / #ready))
   for at = 1, #ready, 2 do
     if share > 0 then
-      local jobs, empty = take(QUEUE .. ready[at], math.min(each, share))
+      local jobs, empty = take(ready[at], math.min(each, share))
       visits, share, served = visits + 1, share - jobs, served + jobs / weight
       scores[at], scores[at + 1] = ready[at + 1] + jobs, ready[at]
       drained[#drained + 1] = empty and ready[at] or nil

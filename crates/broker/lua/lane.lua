@@ -24,7 +24,7 @@ local HOLDERS = P .. ':holders' -- hash: id → fencing token (16 digits) and wo
 local TOKEN = P .. ':token' -- the last fencing token
 local FETCHES = P .. ':fetch:' -- string per worker: its last sequence, token and ids; expires
 local CANCELLED = P .. ':cancelled' -- set: jobs in flight that are not wanted any more
-local GHOSTS = P .. ':ghosts' -- hash: id → how many entries of it in queues stand for no job
+local GHOSTS = P .. ':ghosts' -- hash: connection, priority, id → how many entries of it in that queue stand for no job
 local DEAD = P .. ':dead' -- hash: id → JSON {r reason, at ms, f, c, h}
 local DEAD_BODIES = P .. ':dead_bodies' -- hash: id → body
 local BOOT = P .. ':boot' -- hash: nonce, established µs
@@ -170,6 +170,12 @@ local function queue(push, id, body)
   if call(push, QUEUE .. connection .. priority, id) == 1 then
     mark_queued(sub(body, 3, 18), connection, priority)
   end
+end
+
+-- Marks the oldest entry of a job in the queue that its body names as one that stands for no job: queues are not
+-- searched.
+local function haunt(id, body)
+  call('HINCRBY', GHOSTS, sub(body, 19, 34) .. sub(body, 2, 2) .. id, 1)
 end
 
 -- Parks a lane at least until `until_us`.

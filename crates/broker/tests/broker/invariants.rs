@@ -36,6 +36,7 @@ enum Step {
     Enqueue {
         first: u8,
         count: u8,
+        shift: u8,
         delay_s: Option<u8>,
     },
     Fetch {
@@ -77,8 +78,9 @@ const LANES: u8 = 5;
 fn step() -> impl Strategy<Value = Step> {
     let delay = prop::option::weighted(0.2, 0..20_u8);
     prop_oneof![
-        5 => (0..JOBS, 1..8_u8, delay)
-            .prop_map(|(first, count, delay_s)| Step::Enqueue { first, count, delay_s }),
+        5 => (0..JOBS, 1..8_u8, 0..3_u8, delay).prop_map(|(first, count, shift, delay_s)| {
+            Step::Enqueue { first, count, shift, delay_s }
+        }),
         5 => (0..3_usize, 1..8_u8, any::<bool>())
             .prop_map(|(worker, max, lost)| Step::Fetch { worker, max, lost }),
         8 => (any::<u8>(), any::<u8>())
@@ -145,8 +147,9 @@ impl<'a> World<'a> {
             Step::Enqueue {
                 first,
                 count,
+                shift,
                 delay_s,
-            } => self.enqueue(first, count, delay_s).await,
+            } => self.enqueue(first, count, shift, delay_s).await,
             Step::Fetch { worker, max, lost } => self.fetch(worker, max, lost).await?,
             Step::Acknowledge { which, outcome } => self.acknowledge(which, outcome).await?,
             Step::AcknowledgeStale { which, outcome } => self.repeat(which, outcome).await?,
@@ -179,15 +182,15 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    async fn enqueue(&mut self, first: u8, count: u8, delay_s: Option<u8>) {
+    async fn enqueue(&mut self, first: u8, count: u8, shift: u8, delay_s: Option<u8>) {
         let numbers = first..(first + count).min(JOBS);
         let jobs: Vec<_> = numbers
             .clone()
             .map(|n| {
-                // Two tenants; a lane belongs to one of them.
-                let lane = n % LANES;
+                // Two tenants; a lane belongs to one of them. A job's next life may be in another lane.
+                let lane = (n + shift) % LANES;
                 let mut one = job(n.into(), u128::from(lane % 2), lane.into());
-                one.priority = Priority::new(n % 3);
+                one.priority = Priority::new((n + shift / 2) % 3);
                 // Within the time that tests pass in, and so sometimes in the past.
                 let not_before = delay_s.map(|delay_s| start() + i64::from(delay_s).seconds());
                 (one, not_before)
@@ -353,6 +356,7 @@ impl<'a> World<'a> {
             }
         }
         prop_assert!(places.lanes_agree, "{:?}", places);
+        prop_assert!(places.ghosts_have_bodies(), "{:?}", places);
         Ok(())
     }
 }
@@ -383,8 +387,9 @@ fn outcome_of(dice: u8) -> Outcome {
 struct Places {
     alive: BTreeSet<u8>,
     dead: BTreeSet<u8>,
-    queued: BTreeMap<u8, i64>,
-    ghosts: BTreeMap<u8, i64>,
+    /// By queue and id: how many entries stand for the job, and how many are ghosts.
+    queued: BTreeMap<Vec<u8>, i64>,
+    ghosts: BTreeMap<Vec<u8>, i64>,
     due: BTreeSet<u8>,
     leased: BTreeSet<u8>,
     lanes_agree: bool,
@@ -405,29 +410,46 @@ impl Places {
         let (jobs, dead, queued, ghosts, due, leased, holders, disagreements) = raw;
         assert_eq!(set(&leased), set(&holders), "leases and their holders");
         let mut counts = BTreeMap::new();
-        for id in &queued {
-            *counts.entry(raw_number(id)).or_default() += 1;
+        for entry in queued {
+            *counts.entry(entry).or_default() += 1;
         }
         Self {
             alive: set(&jobs),
             dead: set(&dead),
             queued: counts,
-            ghosts: ghosts.iter().map(|(id, n)| (raw_number(id), *n)).collect(),
+            ghosts,
             due: set(&due),
             leased: set(&leased),
             lanes_agree: disagreements == 0,
         }
     }
 
+    /// Every ghost is an entry of its own queue.
+    fn ghosts_have_bodies(&self) -> bool {
+        let entries = |entry| self.queued.get(entry).copied().unwrap_or_default();
+        self.ghosts
+            .iter()
+            .all(|(entry, ghosts)| *ghosts <= entries(entry))
+    }
+
     fn count(&self, n: u8) -> i64 {
-        let entries = self.queued.get(&n).copied().unwrap_or_default();
-        let ghosts = self.ghosts.get(&n).copied().unwrap_or_default();
-        entries - ghosts + i64::from(self.due.contains(&n)) + i64::from(self.leased.contains(&n))
+        let queues = [&self.queued, &self.ghosts].map(|entries| {
+            let own = entries.iter().filter(|(entry, _)| number_in(entry) == n);
+            own.map(|(_, count)| count).sum::<i64>()
+        });
+        queues[0] - queues[1]
+            + i64::from(self.due.contains(&n))
+            + i64::from(self.leased.contains(&n))
     }
 }
 
 fn set(ids: &[Vec<u8>]) -> BTreeSet<u8> {
     ids.iter().map(|id| raw_number(id)).collect()
+}
+
+/// Of an entry with its queue: connection, priority, id.
+fn number_in(entry: &[u8]) -> u8 {
+    raw_number(&entry[17..])
 }
 
 fn raw_number(id: &[u8]) -> u8 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bulkhead_broker::{
     Acknowledged, Counts, Enqueued, IncidentKind, JobFilter, JobState, Outcome, Presence, Renewed,
 };
-use bulkhead_domain::WorkerId;
+use bulkhead_domain::{Priority, WorkerId};
 use jiff::ToSpan;
 
 use crate::fixture::{
@@ -124,6 +124,38 @@ async fn a_job_enqueued_again_after_a_cancel_runs_once() {
     for one in &leased {
         fixture.acknowledge(one, Outcome::Complete).await;
     }
+    assert_eq!(fixture.leftovers().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_job_enqueued_again_in_another_lane_or_priority_after_a_cancel_runs_once_from_there() {
+    let fixture = Fixture::start().await;
+    let mut worker = Worker::named("a");
+    fixture
+        .broker
+        .enqueue(&[job(1, 1, 1), job(2, 1, 3), job(3, 1, 3)])
+        .await
+        .unwrap();
+    fixture.broker.pause_lane(connection(1)).await.unwrap();
+    fixture.broker.cancel(&only(1)).await.unwrap();
+    fixture.broker.cancel(&only(3)).await.unwrap();
+    let mut urgent = job(3, 1, 3);
+    urgent.priority = Priority::URGENT;
+    let again = [job(1, 1, 2), urgent];
+    let answers = fixture.broker.enqueue(&again).await.unwrap();
+    assert_eq!(answers, [Enqueued::Added; 2]);
+    let leased = fixture.fetch(&mut worker, 9).await;
+    let mut found = ids(&leased);
+    assert!(
+        found.iter().position(|id| *id == job_id(3)) < found.iter().position(|id| *id == job_id(2))
+    );
+    found.sort();
+    assert_eq!(found, [1, 2, 3].map(job_id));
+    for one in &leased {
+        fixture.acknowledge(one, Outcome::Complete).await;
+    }
+    fixture.broker.resume_lane(connection(1)).await.unwrap();
+    assert_eq!(fixture.fetch(&mut worker, 9).await.len(), 0);
     assert_eq!(fixture.leftovers().await, Vec::<String>::new());
 }
 

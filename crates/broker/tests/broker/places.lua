@@ -1,11 +1,11 @@
---[[ What shard {sync.0} holds, for the invariants' test: ids of jobs, dead letters, entries of queues, ghosts, due
-  jobs, leases, holders; and how many lanes disagree with what is in them or with whether they are ready. ]]
+--[[ What shard {sync.0} holds, for the invariants' test: ids of jobs and dead letters; queue and id of entries and
+  ghosts; ids of due jobs, leases, holders; and how many lanes disagree with what is in them or with whether they are ready. ]]
 local P = '{sync.0}'
 local queued, disagreements = {}, 0
 local ready_tenants = {}
 for _, key in ipairs(redis.call('KEYS', P .. ':queue:*')) do
   for _, id in ipairs(redis.call('LRANGE', key, 0, -1)) do
-    queued[#queued + 1] = id
+    queued[#queued + 1] = string.sub(key, #P + 8) .. id
   end
   local connection, priority = string.sub(key, #P + 8, #P + 23), string.sub(key, #P + 24)
   local lane = redis.call('HGET', P .. ':lanes', connection)
