@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bulkhead_broker::{
-    Acknowledged, BrokerOptions, EnqueueError, Enqueued, FetchError, FetchRequest, Outcome, Renewed,
+    Acknowledged, Acknowledgement, BrokerOptions, EnqueueError, Enqueued, FetchError, FetchRequest,
+    Outcome, Renewed,
 };
 use bulkhead_domain::Priority;
 
@@ -124,6 +125,24 @@ async fn an_acknowledgement_said_twice_counts_once() {
     );
     fixture.clock.advance(Duration::from_secs(5));
     assert_eq!(fixture.fetch(&mut worker, 9).await[0].attempt, 2);
+}
+
+#[tokio::test]
+async fn a_batch_that_names_a_lease_twice_ends_it_once() {
+    let fixture = Fixture::start().await;
+    fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
+    let leased = fixture.fetch(&mut Worker::named("a"), 1).await;
+    let release = Acknowledgement {
+        lease: leased[0].lease.clone(),
+        outcome: Outcome::Release,
+    };
+    let answers = fixture
+        .broker
+        .acknowledge(0, &[release.clone(), release])
+        .await
+        .unwrap();
+    assert_eq!(answers, [Acknowledged::NotLeased, Acknowledged::Released]);
+    assert_eq!(fixture.broker.stats().await.unwrap().total.queued, 1);
 }
 
 #[tokio::test]
@@ -309,7 +328,7 @@ async fn released_jobs_go_first_again_in_their_order() {
     let leased = fixture.fetch(&mut worker, 3).await;
     let acknowledgements: Vec<_> = leased
         .iter()
-        .map(|one| bulkhead_broker::Acknowledgement {
+        .map(|one| Acknowledgement {
             lease: one.lease.clone(),
             outcome: Outcome::Release,
         })

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     fixture::{Fixture, Worker, connection, job, tenant},
-    invariants::runner,
+    random::runner,
 };
 
 fn subject(application: u128) -> PermitSubject {
