@@ -7,7 +7,7 @@
 //! | `wake` | being told that there is something to fetch |
 //! | `permit`, `permits` | the right to make one call, and Amazon's budget |
 //! | `fence` | what stops a scope; the boot nonce |
-//! | `inspect`, `cancel`, `lane`, `tenant`, `stats`, `trials` | what operators see and do |
+//! | `inspect`, `cancel`, `lane`, `tenant`, `caps`, `stats`, `trials` | what operators see and do |
 //! | `script`, `keys`, `body`, `reply` | how all of it lies in Redis |
 //!
 //! The README lists the scripts in `lua/` with their keys, the states of a job, and what is guaranteed.
@@ -17,6 +17,7 @@ mod body;
 mod boot_clock;
 mod broker;
 mod cancel;
+mod caps;
 mod enqueue;
 mod fence;
 mod fetch;
@@ -41,6 +42,7 @@ pub use self::acknowledge::{AcknowledgeError, Acknowledged, Acknowledgement, Out
 pub use self::boot_clock::BootInstant;
 pub use self::broker::{Broker, ConnectError};
 pub use self::cancel::Cancelled;
+pub use self::caps::{CapScope, SetCapError};
 pub use self::enqueue::{EnqueueError, Enqueued};
 pub use self::fence::{FenceError, Fences, StopScope};
 pub use self::fetch::{FetchError, FetchRequest, Fetched, Leased};

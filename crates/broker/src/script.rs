@@ -31,6 +31,7 @@ scripts! {
     REDRIVE = "redrive.lua", "";
     ACKNOWLEDGE = "acknowledge.lua", " flags=allow-oom";
     CANCEL = "cancel.lua", " flags=allow-oom";
+    CAP = "cap.lua", " flags=allow-oom";
     DISCARD = "discard.lua", " flags=allow-oom";
     ESTABLISH = "establish.lua", " flags=allow-oom";
     FETCH = "fetch.lua", " flags=allow-oom";
