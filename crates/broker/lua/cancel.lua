@@ -10,12 +10,12 @@ for at = 2, #ARGV do
   local body = call('HGET', JOBS, id)
   if not body then
     reply[at - 1] = 'ABSENT'
-  elseif call('ZSCORE', LEASES, id) then
+  elseif call('ZSCORE', LEASES, id) then -- guard running_is_told: false
     call('SADD', CANCELLED, id)
     reply[at - 1] = 'TOLD'
     told = true
   else
-    if call('ZREM', DUE, id) == 0 then
+    if call('ZREM', DUE, id) == 0 then -- guard delayed_leaves_no_ghost: true
       haunt(id, body)
     end
     forget(id)

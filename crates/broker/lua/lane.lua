@@ -89,14 +89,15 @@ end
 -- Takes a tenant with ready lanes into the choice, unless it is held or capped: level with the shard, or where it left
 -- off.
 local function enter_choice(tenant)
-  if call('SISMEMBER', HELD, tenant) == 1 or is_capped('t' .. tenant) then
+  if call('SISMEMBER', HELD, tenant) == 1 -- guard held_tenant_waits: false
+    or is_capped('t' .. tenant) then -- guard capped_tenant_waits: false
     return
   end
-  local start = tonumber(call('GET', VTIME) or 0)
+  local start = tonumber(call('GET', VTIME) or 0) -- guard rest_earns_nothing: 0
   local left_off = call('ZSCORE', RESTED, tenant)
   if left_off then
     call('ZREM', RESTED, tenant)
-    start = math.max(start, tonumber(left_off))
+    start = math.max(start, tonumber(left_off)) -- guard rest_forgives_nothing: start
   end
   call('ZADD', TENANTS, start, tenant)
 end
@@ -113,8 +114,9 @@ end
 -- its tenant's least served one: resting earns no claim. One that was capped begins where it left off, or it would come
 -- first each time; a score more than a turn ahead is of an older count.
 local function make_ready(lane, connection, left_off)
-  if call('ZSCORE', PARKED, connection) or call('SISMEMBER', PAUSED, connection) == 1
-    or is_capped('c' .. connection) then
+  if call('ZSCORE', PARKED, connection) -- guard parked_lane_waits: false
+    or call('SISMEMBER', PAUSED, connection) == 1 -- guard paused_lane_waits: false
+    or is_capped('c' .. connection) then -- guard capped_lane_waits: false
     return
   end
   local tenant, name = sub(lane, 1, 16), ready_name(lane, connection)
@@ -202,9 +204,10 @@ end
 
 -- Parks a lane at least until `until_us`.
 local function park(connection, until_us)
-  call('ZADD', PARKED, 'GT', until_us, connection)
+  local if_later = 'GT' -- guard latest_time_parks: 'CH'
+  call('ZADD', PARKED, if_later, until_us, connection)
   local lane = call('HGET', LANES, connection)
-  if lane then
+  if lane then -- guard parking_takes_out: false
     make_unready(lane, connection)
   end
 end
@@ -248,7 +251,8 @@ end
 -- Brings a connection or a tenant back into the choice, if it was at its cap and is not now.
 local function uncap(kind, id)
   local left_off = is_capped(kind .. id)
-  if not left_off or room_of(kind, id) < 1 then
+  if not left_off
+    or room_of(kind, id) < 1 then -- guard room_brings_back: false
     return
   end
   call('ZREM', CAPPED, kind .. id)
@@ -291,7 +295,7 @@ local function tried(id, counter, incident)
     trials[counter] = trials[counter] + 1
   end
   table.insert(trials.h, incident)
-  if #trials.h > 10 then
+  if #trials.h > 10 then -- guard history_ends: false
     table.remove(trials.h, 1)
   end
   return trials

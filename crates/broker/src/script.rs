@@ -10,17 +10,30 @@ use redis::{
 use crate::keys::ShardKey;
 
 /// One script, with the shared functions of `lua/lane.lua` in front.
-pub(crate) struct Script(LazyLock<redis::Script>);
+pub(crate) struct Script {
+    whole: LazyLock<redis::Script>,
+    #[cfg(feature = "mutants")]
+    text: &'static str,
+}
 
 macro_rules! scripts {
     ($($name:ident = $file:literal, $flags:literal;)*) => {
-        $(pub(crate) static $name: Script = Script(LazyLock::new(|| {
-            redis::Script::new(concat!(
+        $(pub(crate) static $name: Script = {
+            const TEXT: &str = concat!(
                 "#!lua", $flags, "\n",
                 include_str!("../lua/lane.lua"),
                 include_str!(concat!("../lua/", $file)),
-            ))
-        }));)*
+            );
+            Script {
+                whole: LazyLock::new(|| redis::Script::new(TEXT)),
+                #[cfg(feature = "mutants")]
+                text: TEXT,
+            }
+        };)*
+
+        /// All of them.
+        #[cfg(feature = "mutants")]
+        pub(crate) const SCRIPTS: &[&Script] = &[$(&$name),*];
     };
 }
 
@@ -51,21 +64,38 @@ impl Script {
     /// A call of this script on `shard` at the time `now` (empty: Redis's own).
     pub(crate) fn on(&'static self, shard: &ShardKey, now: &str) -> Call {
         let mut command = redis::cmd("EVALSHA");
+        let code = self.code(shard);
         command
-            .arg(self.0.get_hash())
+            .arg(code.get_hash())
             .arg(1)
             .arg(shard.tag())
             .arg(now);
-        Call {
-            script: self,
-            command,
-        }
+        Call { code, command }
+    }
+
+    #[cfg(not(feature = "mutants"))]
+    fn code(&'static self, _: &ShardKey) -> &'static redis::Script {
+        &self.whole
+    }
+
+    /// Without the guard that `shard`'s broker is to do without.
+    #[cfg(feature = "mutants")]
+    fn code(&'static self, shard: &ShardKey) -> &'static redis::Script {
+        let mutant = shard.mutant();
+        mutant
+            .and_then(|guard| crate::mutants::without(self.text, guard))
+            .unwrap_or(&self.whole)
+    }
+
+    #[cfg(feature = "mutants")]
+    pub(crate) const fn text(&self) -> &'static str {
+        self.text
     }
 }
 
 /// A script with its arguments.
 pub(crate) struct Call {
-    script: &'static Script,
+    code: &'static redis::Script,
     command: Cmd,
 }
 
@@ -83,7 +113,7 @@ impl Call {
         let mut connection = connection.clone();
         match self.command.query_async(&mut connection).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.script.0.load_async(&mut connection).await?;
+                self.code.load_async(&mut connection).await?;
                 self.command.query_async(&mut connection).await
             }
             answered => answered,
