@@ -124,7 +124,7 @@ local function cap(kind, id, served)
 end
 
 local function serve(tenant, served, weight, share)
-  if capped and room_left('t', tenant) < 1 then -- guard full_tenant_leaves: false
+  if capped and room_left('t', tenant) < 1 then
     cap('t', tenant, 0)
     return
   end
@@ -137,7 +137,7 @@ local function serve(tenant, served, weight, share)
     if share > 0 then
       local connection, wanted, jobs, empty = sub(ready[at], 1, 16), math.min(each, share), 0, false
       if capped then
-        wanted = math.min(wanted, room_left('c', connection)) -- guard cap_of_connection: wanted
+        wanted = math.min(wanted, room_left('c', connection)) -- guard cap_of_connection: room_left('c', connection) and wanted
       end
       if wanted > 0 then
         jobs, empty = take(ready[at], wanted)

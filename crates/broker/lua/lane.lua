@@ -90,7 +90,7 @@ end
 -- off.
 local function enter_choice(tenant)
   if call('SISMEMBER', HELD, tenant) == 1 -- guard held_tenant_waits: false
-    or is_capped('t' .. tenant) then -- guard capped_tenant_waits: false
+    or is_capped('t' .. tenant) then
     return
   end
   local start = tonumber(call('GET', VTIME) or 0) -- guard rest_earns_nothing: 0
@@ -116,7 +116,7 @@ end
 local function make_ready(lane, connection, left_off)
   if call('ZSCORE', PARKED, connection) -- guard parked_lane_waits: false
     or call('SISMEMBER', PAUSED, connection) == 1 -- guard paused_lane_waits: false
-    or is_capped('c' .. connection) then -- guard capped_lane_waits: false
+    or is_capped('c' .. connection) then
     return
   end
   local tenant, name = sub(lane, 1, 16), ready_name(lane, connection)
@@ -251,8 +251,7 @@ end
 -- Brings a connection or a tenant back into the choice, if it was at its cap and is not now.
 local function uncap(kind, id)
   local left_off = is_capped(kind .. id)
-  if not left_off
-    or room_of(kind, id) < 1 then -- guard room_brings_back: false
+  if not left_off or room_of(kind, id) < 1 then
     return
   end
   call('ZREM', CAPPED, kind .. id)

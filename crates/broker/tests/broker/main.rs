@@ -10,6 +10,7 @@ mod caps;
 mod fairness;
 mod fences;
 mod fixture;
+mod guards;
 mod identities;
 mod leases;
 mod loss;
