@@ -3,7 +3,7 @@
 //! | module | noun |
 //! |---|---|
 //! | `broker`, `options` | a process's connection, for one class |
-//! | `enqueue`, `fetch`, `acknowledge`, `renew`, `reap`, `forgive` | the life of a job; [`Lease`] is the right to run it |
+//! | `enqueue`, `fetch`, `acknowledge`, `turn`, `renew`, `reap`, `forgive` | the life of a job; [`Lease`] is the right to run it |
 //! | `wake` | being told that there is something to fetch |
 //! | `permit`, `permits` | the right to make one call, and Amazon's budget |
 //! | `fence` | what stops a scope; the boot nonce |
@@ -38,6 +38,7 @@ mod script;
 mod stats;
 mod tenant;
 mod trials;
+mod turn;
 mod wake;
 
 pub use self::acknowledge::{AcknowledgeError, Acknowledged, Acknowledgement, Outcome};
@@ -58,4 +59,5 @@ pub use self::reap::{ReapError, Reaped};
 pub use self::renew::{RenewError, Renewed};
 pub use self::stats::{Counts, LaneStats, Stats};
 pub use self::trials::{DeadLetter, Incident, IncidentKind};
+pub use self::turn::Turn;
 pub use self::wake::{WakeMark, Wakes};

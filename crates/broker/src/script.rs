@@ -16,24 +16,28 @@ pub(crate) struct Script {
     text: &'static str,
 }
 
+macro_rules! script {
+    ($text:expr) => {{
+        const TEXT: &str = $text;
+        Script {
+            whole: LazyLock::new(|| redis::Script::new(TEXT)),
+            #[cfg(feature = "mutants")]
+            text: TEXT,
+        }
+    }};
+}
+
 macro_rules! scripts {
     ($($name:ident = $file:literal, $flags:literal;)*) => {
-        $(pub(crate) static $name: Script = {
-            const TEXT: &str = concat!(
-                "#!lua", $flags, "\n",
-                include_str!("../lua/lane.lua"),
-                include_str!(concat!("../lua/", $file)),
-            );
-            Script {
-                whole: LazyLock::new(|| redis::Script::new(TEXT)),
-                #[cfg(feature = "mutants")]
-                text: TEXT,
-            }
-        };)*
+        $(pub(crate) static $name: Script = script!(concat!(
+            "#!lua", $flags, "\n",
+            include_str!("../lua/lane.lua"),
+            include_str!(concat!("../lua/", $file)),
+        ));)*
 
         /// All of them.
         #[cfg(feature = "mutants")]
-        pub(crate) const SCRIPTS: &[&Script] = &[$(&$name),*];
+        pub(crate) const SCRIPTS: &[&Script] = &[$(&$name,)* &TURN];
     };
 }
 
@@ -59,6 +63,18 @@ scripts! {
     RENEW = "renew.lua", " flags=allow-oom";
     THROTTLED = "throttled.lua", " flags=allow-oom";
 }
+
+/// The two scripts that it is made of are the ones that are called alone.
+pub(crate) static TURN: Script = script!(concat!(
+    "#!lua flags=allow-oom\n",
+    include_str!("../lua/lane.lua"),
+    "local function acknowledge(ARGV)\n",
+    include_str!("../lua/acknowledge.lua"),
+    "end\nlocal function fetch(ARGV)\n",
+    include_str!("../lua/fetch.lua"),
+    "end\n",
+    include_str!("../lua/turn.lua"),
+));
 
 impl Script {
     /// A call of this script on `shard` at the time `now` (empty: Redis's own).

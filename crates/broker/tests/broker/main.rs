@@ -18,3 +18,4 @@ mod model;
 mod operators;
 mod permits;
 mod random;
+mod turns;
