@@ -8,7 +8,7 @@ use super::{
     fetch::number,
     places::Places,
     state::Place,
-    system::System,
+    system::{System, cap},
     transition::{LANES, Settings, TENANTS},
 };
 use crate::fixture::{connection, tenant};
@@ -19,6 +19,8 @@ impl System {
         places.check(&self.model);
         self.check_jobs(settings).await;
         self.check_stats(&places, settings).await;
+        let caps = settings.caps.iter().map(|(of, most)| (cap(*of), *most));
+        assert_eq!(self.broker.caps().await.unwrap(), caps.collect());
         let weights = self.broker.weights().await.unwrap();
         let expected = settings.weights.iter();
         assert_eq!(
@@ -105,6 +107,7 @@ impl System {
         settings.paused_lanes.clear();
         settings.held_tenants.clear();
         settings.class_is_held = false;
+        settings.caps.clear();
         for _ in 0..20 {
             self.clock.advance(Duration::from_secs(3_600));
             settings.now += Duration::from_secs(3_600);
@@ -158,5 +161,8 @@ impl System {
                 .unwrap();
         }
         self.broker.resume_class().await.unwrap();
+        for of in self.settings.caps.keys() {
+            self.broker.set_cap(cap(*of), None).await.unwrap();
+        }
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bulkhead_broker::Fetched;
 
 use super::{
-    state::{Model, Place, Reply, Run, is_held, micros},
-    transition::{LANES, Settings},
+    state::{Alive, Model, Place, Reply, Run, is_held, micros},
+    transition::{Capped, LANES, Settings, TENANTS, tenant_of},
 };
 use crate::fixture::{VISIBILITY, job_id};
 
@@ -69,12 +69,7 @@ impl Model {
                 "of {ready} that could be had"
             );
         }
-        self.check_wake(
-            fetched.next_wake,
-            ready - leased.len(),
-            asked.ghosts,
-            now_us,
-        );
+        self.check_wake(asked, fetched, ready - leased.len(), settings);
         let Some(first) = fetched.leased.first() else {
             return;
         };
@@ -135,17 +130,40 @@ impl Model {
         self.parked.retain(|_, until_us| *until_us > now_us);
     }
 
-    /// How many jobs could be had at once.
+    /// How many jobs could be had at once: what lies in lanes that do not wait, as far as lane and tenant have room.
     fn ready(&self, settings: &Settings) -> usize {
         let in_lane = |lane: u8| {
             let own = self.queues.range((lane, 0)..=(lane, 9));
-            own.map(|(_, queue)| queue.len()).sum::<usize>()
+            let queued = own.map(|(_, queue)| queue.len()).sum::<usize>();
+            queued.min(self.room_of_lane(lane, settings))
         };
-        // A cap on what is in flight of a lane or a tenant belongs here, and in `take`.
-        (0..LANES)
-            .filter(|lane| !self.waits(*lane, settings))
-            .map(in_lane)
-            .sum()
+        let in_tenant = |tenant: u8| {
+            let own = (0..LANES).filter(|lane| tenant_of(*lane) == tenant);
+            let lanes = own.filter(|lane| !self.waits(*lane, settings)).map(in_lane);
+            lanes
+                .sum::<usize>()
+                .min(self.room_of_tenant(tenant, settings))
+        };
+        (0..TENANTS).map(in_tenant).sum()
+    }
+
+    /// How many more jobs of a lane may be in flight.
+    fn room_of_lane(&self, lane: u8, settings: &Settings) -> usize {
+        let most = settings.most(Capped::Lane(lane), Capped::EveryLane);
+        most.saturating_sub(self.in_flight(|job| job.lane == lane))
+    }
+
+    fn room_of_tenant(&self, tenant: u8, settings: &Settings) -> usize {
+        let most = settings.most(Capped::Tenant(tenant), Capped::EveryTenant);
+        most.saturating_sub(self.in_flight(|job| tenant_of(job.lane) == tenant))
+    }
+
+    fn in_flight(&self, is_counted: impl Fn(&Alive) -> bool) -> usize {
+        let running = self
+            .jobs
+            .values()
+            .filter(|job| matches!(job.place, Place::Running(_)));
+        running.filter(|job| is_counted(job)).count()
     }
 
     /// Takes a job that is the next of its lane.
@@ -161,6 +179,10 @@ impl Model {
             job.place
         );
         assert!(!self.waits(lane, settings), "lane {lane} waits");
+        let room = self
+            .room_of_lane(lane, settings)
+            .min(self.room_of_tenant(tenant_of(lane), settings));
+        assert!(room > 0, "job {n} is beyond a cap");
         let mut own = self.queues.range_mut((lane, 0)..=(lane, 9));
         let (&queue, ids) = own.next().expect("its lane has jobs");
         assert_eq!(
@@ -178,19 +200,31 @@ impl Model {
         self.parked.contains_key(&lane) || is_held(lane, settings)
     }
 
-    /// A fetch says when to look again.
-    fn check_wake(&self, next: Option<Duration>, left: usize, ghosts: u64, now_us: i64) {
+    /// A fetch says when to look again: at once if there is more, or may be.
+    fn check_wake(&self, asked: &Asked<'_>, fetched: &Fetched, left: usize, settings: &Settings) {
+        let next = fetched.next_wake;
+        // That a lane behind has no room turns out only when it is looked at.
+        let saw_all = fetched.leased.len() < asked.max || settings.caps.is_empty();
         if left > 0 {
             assert_eq!(next, Some(Duration::ZERO), "{left} more can be had");
-        } else if ghosts == 0 {
+        } else if asked.ghosts == 0 && (saw_all || next != Some(Duration::ZERO)) {
             let delayed = self.jobs.values().filter_map(|job| match job.place {
                 Place::Delayed { until_us } => Some(until_us),
                 _ => None,
             });
             let soonest = delayed.chain(self.parked.values().copied()).min();
-            let wait = soonest.map(|time_us| u64::try_from(time_us - now_us).unwrap_or_default());
+            let wait = soonest.map(|time_us| time_us - settings.now.as_microsecond());
+            let wait = wait.map(|wait_us| u64::try_from(wait_us).unwrap_or_default());
             assert_eq!(next, wait.map(Duration::from_micros), "when to look again");
         }
+    }
+}
+
+impl Settings {
+    /// The cap that holds, or no limit.
+    fn most(&self, own: Capped, every: Capped) -> usize {
+        let cap = self.caps.get(&own).or_else(|| self.caps.get(&every));
+        cap.map_or(usize::MAX, |most| usize::try_from(*most).unwrap())
     }
 }
 

@@ -3,8 +3,8 @@
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc, time::Duration};
 
 use bulkhead_broker::{
-    Acknowledgement, Broker, BrokerClock, BrokerOptions, Fences, FetchError, FetchRequest, Fetched,
-    JobFilter, Lease, Outcome, TestClock,
+    Acknowledgement, Broker, BrokerClock, BrokerOptions, CapScope, Fences, FetchError,
+    FetchRequest, Fetched, JobFilter, Lease, Outcome, TestClock,
 };
 use bulkhead_devstack::{RedisOptions, RedisServer};
 use bulkhead_domain::{Class, JobId, WorkerId};
@@ -18,7 +18,7 @@ use super::{
     fetch::{Asked, number},
     places::Places,
     state::{Held, Model, job},
-    transition::{NewJob, Operations, Scope, Settings, Transition, WORKERS},
+    transition::{Capped, NewJob, Operations, Scope, Settings, Transition, WORKERS},
 };
 use crate::fixture::{connection, job_id, start, tenant};
 
@@ -139,6 +139,18 @@ impl System {
                     self.acknowledge(&ends).await;
                 }
             }
+            Transition::Turn {
+                worker,
+                ends,
+                max,
+                lost,
+            } => {
+                let ends = self.of_newest(ends);
+                self.workers[*worker].sequence += 1;
+                for _ in 0..calls(*lost) {
+                    self.turn(*worker, &ends, *max).await;
+                }
+            }
             Transition::AcknowledgeStale { lease, outcome } => {
                 let stale = self.stale(*lease);
                 self.acknowledge(
@@ -191,6 +203,7 @@ impl System {
                     .await
                     .unwrap();
             }
+            Transition::SetCap { of, most } => self.broker.set_cap(cap(*of), *most).await.unwrap(),
             command => {
                 let changed = self.command(command).await;
                 assert_eq!(
@@ -236,6 +249,36 @@ impl System {
             .extend(fetched.leased.into_iter().map(|one| one.lease));
     }
 
+    /// Acknowledges and fetches in one call.
+    async fn turn(&mut self, worker: usize, ends: &[(Lease, Outcome)], max: usize) {
+        let ghosts = Places::read(&self.redis).await.ghosts.values().sum();
+        let (name, sequence) = (self.workers[worker].name(), self.workers[worker].sequence);
+        let request = FetchRequest {
+            worker: &WorkerId::new(name.clone()),
+            shard: 0,
+            sequence,
+            max,
+        };
+        let turn = self
+            .broker
+            .acknowledge_and_fetch(&said(ends), &request)
+            .await
+            .unwrap();
+        assert_eq!(
+            turn.acknowledged,
+            Some(self.model.acknowledge(&held(ends), self.now_us()))
+        );
+        let asked = Asked {
+            worker: &name,
+            sequence,
+            max,
+            ghosts,
+        };
+        self.model.fetch(&asked, &self.settings, &turn.fetched);
+        self.leases
+            .extend(turn.fetched.leased.into_iter().map(|one| one.lease));
+    }
+
     async fn fetch_stale(&mut self, worker: usize) {
         let name = self.workers[worker].name();
         let Some(reply) = self.model.replies.get(&name) else {
@@ -272,17 +315,8 @@ impl System {
     }
 
     pub(super) async fn acknowledge(&mut self, ends: &[(Lease, Outcome)]) {
-        let said = |(lease, outcome): &(Lease, Outcome)| Acknowledgement {
-            lease: lease.clone(),
-            outcome: outcome.clone(),
-        };
-        let acknowledgements: Vec<_> = ends.iter().map(said).collect();
-        let answers = self.broker.acknowledge(0, &acknowledgements).await.unwrap();
-        let held: Vec<_> = ends
-            .iter()
-            .map(|(lease, outcome)| (held_of(lease), outcome.clone()))
-            .collect();
-        assert_eq!(answers, self.model.acknowledge(&held, self.now_us()));
+        let answers = self.broker.acknowledge(0, &said(ends)).await.unwrap();
+        assert_eq!(answers, self.model.acknowledge(&held(ends), self.now_us()));
     }
 
     /// Of any lease, the newest or not.
@@ -392,6 +426,21 @@ impl Worker {
     }
 }
 
+fn said(ends: &[(Lease, Outcome)]) -> Vec<Acknowledgement> {
+    let said = |(lease, outcome): &(Lease, Outcome)| Acknowledgement {
+        lease: lease.clone(),
+        outcome: outcome.clone(),
+    };
+    ends.iter().map(said).collect()
+}
+
+fn held(ends: &[(Lease, Outcome)]) -> Vec<(Held, Outcome)> {
+    let held = ends
+        .iter()
+        .map(|(lease, outcome)| (held_of(lease), outcome.clone()));
+    held.collect()
+}
+
 fn calls(lost: bool) -> u8 {
     1 + u8::from(lost)
 }
@@ -406,6 +455,15 @@ fn numbers(ids: &[JobId]) -> Vec<u8> {
 
 fn set(ids: &[JobId]) -> BTreeSet<u8> {
     ids.iter().copied().map(number).collect()
+}
+
+pub(super) fn cap(of: Capped) -> CapScope {
+    match of {
+        Capped::EveryLane => CapScope::EveryConnection,
+        Capped::EveryTenant => CapScope::EveryTenant,
+        Capped::Lane(lane) => CapScope::Connection(connection(lane.into())),
+        Capped::Tenant(number) => CapScope::Tenant(tenant(number.into())),
+    }
 }
 
 fn filter(scope: &Scope) -> JobFilter {

@@ -30,6 +30,7 @@ pub(crate) struct Settings {
     pub(crate) held_tenants: BTreeSet<u8>,
     pub(crate) class_is_held: bool,
     pub(crate) weights: BTreeMap<u8, u8>,
+    pub(crate) caps: BTreeMap<Capped, u32>,
 }
 
 /// Something that happens. What is `lost` is done twice: its first answer never arrived.
@@ -53,6 +54,13 @@ pub(crate) enum Transition {
     },
     Acknowledge {
         ends: Vec<(Index, Outcome)>,
+        lost: bool,
+    },
+    /// Acknowledge and fetch in one call.
+    Turn {
+        worker: usize,
+        ends: Vec<(Index, Outcome)>,
+        max: usize,
         lost: bool,
     },
     AcknowledgeStale {
@@ -100,6 +108,10 @@ pub(crate) enum Transition {
         tenant: u8,
         weight: u8,
     },
+    SetCap {
+        of: Capped,
+        most: Option<u32>,
+    },
     ForgetScripts,
     /// Redis loses everything; the one that takes over may have an older clock.
     LoseEverything {
@@ -115,6 +127,15 @@ pub(crate) struct NewJob {
     pub(crate) priority: u8,
     /// From now; a time may have passed already.
     pub(crate) not_before_s: Option<i8>,
+}
+
+/// What a cap on jobs in flight is about: one lane or tenant, or all that have none of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Capped {
+    EveryLane,
+    EveryTenant,
+    Lane(u8),
+    Tenant(u8),
 }
 
 /// What an operator's command is about.
@@ -147,6 +168,7 @@ impl ReferenceStateMachine for Operations {
                 held_tenants: BTreeSet::new(),
                 class_is_held: false,
                 weights: BTreeMap::new(),
+                caps: BTreeMap::new(),
             })
             .boxed()
     }
@@ -183,12 +205,22 @@ impl ReferenceStateMachine for Operations {
             Transition::SetWeight { tenant, weight } => {
                 settings.weights.insert(tenant, weight);
             }
+            Transition::SetCap {
+                of,
+                most: Some(most),
+            } => {
+                settings.caps.insert(of, most);
+            }
+            Transition::SetCap { of, most: None } => {
+                settings.caps.remove(&of);
+            }
             Transition::LoseEverything { rewind_s } => {
                 settings.now -= Duration::from_secs(rewind_s.into());
                 settings.paused_lanes.clear();
                 settings.held_tenants.clear();
                 settings.class_is_held = false;
                 settings.weights.clear();
+                settings.caps.clear();
             }
             _ => {}
         }
@@ -202,7 +234,8 @@ type Choice = (u32, BoxedStrategy<Transition>);
 fn work() -> Vec<Choice> {
     let worker = || 0..WORKERS;
     let jobs = prop::collection::vec(new_job(), 1..8);
-    let ends = prop::collection::vec((any::<Index>(), outcome()), 1..5);
+    let ends = || prop::collection::vec((any::<Index>(), outcome()), 1..5);
+    let turn = (worker(), ends(), 1..9_usize, lost());
     vec![
         (
             8,
@@ -218,9 +251,19 @@ fn work() -> Vec<Choice> {
         ),
         (
             9,
-            (ends, lost())
+            (ends(), lost())
                 .prop_map(|(ends, lost)| Transition::Acknowledge { ends, lost })
                 .boxed(),
+        ),
+        (
+            5,
+            turn.prop_map(|(worker, ends, max, lost)| Transition::Turn {
+                worker,
+                ends,
+                max,
+                lost,
+            })
+            .boxed(),
         ),
         (
             3,
@@ -335,6 +378,15 @@ fn commands(settings: &Settings) -> Vec<Choice> {
                 .boxed(),
         ),
     ];
+    let capped = prop_oneof![
+        1 => Just(Capped::EveryLane),
+        1 => Just(Capped::EveryTenant),
+        2 => (0..LANES).prop_map(Capped::Lane),
+        2 => (0..TENANTS).prop_map(Capped::Tenant),
+    ];
+    let most = prop::option::weighted(0.7, 1..4_u32);
+    let set_cap = (capped, most).prop_map(|(of, most)| Transition::SetCap { of, most });
+    choices.push((3, set_cap.boxed()));
     if settings.class_is_held {
         choices.push((20, Just(Transition::ResumeClass).boxed()));
     }
