@@ -7,6 +7,7 @@
 )]
 
 mod caps;
+mod contracts;
 mod fairness;
 mod fences;
 mod fixture;
