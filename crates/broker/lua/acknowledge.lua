@@ -32,9 +32,10 @@ end
 -- Whether the job at a position is held under `token`, and has not been acknowledged by this call.
 local function may_end(position, token)
   local id, holder = ids[position], held[position]
-  if not holder or seen[id] then
+  if not holder
+    or seen[id] then -- guard one_end_in_a_batch: false
     say(position, 'NOT_LEASED')
-  elseif sub(holder, 1, 16) ~= token then
+  elseif sub(holder, 1, 16) ~= token then -- guard newest_lease_acknowledges: false
     say(position, 'FENCED')
   else
     seen[id] = true
@@ -86,7 +87,7 @@ local ending = {
 for n = 1, completed do
   if may_end(n, ARGV[2 * n + 2]) then
     forget_one(ids[n])
-    if cancelled then
+    if cancelled then -- guard completed_is_not_cancelled_later: false
       call('SREM', CANCELLED, ids[n])
     end
   end
@@ -95,7 +96,7 @@ end
 for n = count, completed + 1, -1 do
   local at, id = others + 5 * (n - completed - 1), ids[n]
   if may_end(n, ARGV[at + 1]) then
-    if cancelled and call('SREM', CANCELLED, id) == 1 then
+    if cancelled and call('SREM', CANCELLED, id) == 1 then -- guard cancelled_is_forgotten: false
       forget_one(id)
       say(n, 'CANCELLED')
     else
@@ -114,7 +115,7 @@ if forgotten > 0 then
     call('HDEL', TRIALS, unpack(gone))
   end
 end
-if bodies and ended > 0 then
+if bodies and ended > 0 then -- guard ended_makes_room: false
   before = before or horizon()
   land(done, landed)
 end

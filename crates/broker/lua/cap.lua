@@ -23,7 +23,7 @@ local function lacks_some()
   return call('ZCARD', FLIGHT_C) < call('ZCARD', LEASES)
 end
 
-if most ~= '' and lacks_some() then
+if most ~= '' and lacks_some() then -- guard cap_counts_what_was_before: false
   call('HSET', CAPS, 'i', 1)
   local page = call('ZSCAN', LEASES, cursor, 'COUNT', PAGE)
   local ids = members(page[2])

@@ -29,7 +29,7 @@ local HOLDERS = P .. ':holders' -- hash: id → fencing token (16 digits) and wo
 local TOKEN = P .. ':token' -- the last fencing token
 local FETCHES = P .. ':fetch:' -- string per worker: its last sequence, token and ids; expires
 local CANCELLED = P .. ':cancelled' -- set: jobs in flight that are not wanted any more
-local GHOSTS = P .. ':ghosts' -- hash: id → how many entries of it in queues stand for no job
+local GHOSTS = P .. ':ghosts' -- hash: connection, priority, id → how many entries of it in that queue stand for no job
 local DEAD = P .. ':dead' -- hash: id → JSON {r reason, at ms, f, c, h}
 local DEAD_BODIES = P .. ':dead_bodies' -- hash: id → body
 local BOOT = P .. ':boot' -- hash: nonce, established µs
@@ -89,14 +89,15 @@ end
 -- Takes a tenant with ready lanes into the choice, unless it is held or capped: level with the shard, or where it left
 -- off.
 local function enter_choice(tenant)
-  if call('SISMEMBER', HELD, tenant) == 1 or is_capped('t' .. tenant) then
+  if call('SISMEMBER', HELD, tenant) == 1 -- guard held_tenant_waits: false
+    or is_capped('t' .. tenant) then
     return
   end
-  local start = tonumber(call('GET', VTIME) or 0)
+  local start = tonumber(call('GET', VTIME) or 0) -- guard rest_earns_nothing: 0
   local left_off = call('ZSCORE', RESTED, tenant)
   if left_off then
     call('ZREM', RESTED, tenant)
-    start = math.max(start, tonumber(left_off))
+    start = math.max(start, tonumber(left_off)) -- guard rest_forgives_nothing: start
   end
   call('ZADD', TENANTS, start, tenant)
 end
@@ -113,7 +114,8 @@ end
 -- its tenant's least served one: resting earns no claim. One that was capped begins where it left off, or it would come
 -- first each time; a score more than a turn ahead is of an older count.
 local function make_ready(lane, connection, left_off)
-  if call('ZSCORE', PARKED, connection) or call('SISMEMBER', PAUSED, connection) == 1
+  if call('ZSCORE', PARKED, connection) -- guard parked_lane_waits: false
+    or call('SISMEMBER', PAUSED, connection) == 1 -- guard paused_lane_waits: false
     or is_capped('c' .. connection) then
     return
   end
@@ -194,11 +196,18 @@ local function queue(push, id, body)
   end
 end
 
+-- Marks the oldest entry of a job in the queue that its body names as one that stands for no job: queues are not
+-- searched.
+local function haunt(id, body)
+  call('HINCRBY', GHOSTS, sub(body, 19, 34) .. sub(body, 2, 2) .. id, 1)
+end
+
 -- Parks a lane at least until `until_us`.
 local function park(connection, until_us)
-  call('ZADD', PARKED, 'GT', until_us, connection)
+  local if_later = 'GT' -- guard latest_time_parks: 'CH'
+  call('ZADD', PARKED, if_later, until_us, connection)
   local lane = call('HGET', LANES, connection)
-  if lane then
+  if lane then -- guard parking_takes_out: false
     make_unready(lane, connection)
   end
 end
@@ -285,7 +294,7 @@ local function tried(id, counter, incident)
     trials[counter] = trials[counter] + 1
   end
   table.insert(trials.h, incident)
-  if #trials.h > 10 then
+  if #trials.h > 10 then -- guard history_ends: false
     table.remove(trials.h, 1)
   end
   return trials

@@ -11,20 +11,21 @@
   'STOPPED', 'NO_BOOT_NONCE' | 'APPLICATION' | 'TENANT' | 'CONNECTION' | 'LEASE_LOST'. ]]
 local now = now_us(ARGV[1])
 local nonce, established = unpack(call('HMGET', BOOT, 'nonce', 'established'))
-if not nonce then
+if not nonce then -- guard boot_nonce: false
   return { 'STOPPED', 'NO_BOOT_NONCE' }
 end
 local application, tenant, connection =
   unpack(call('SMISMEMBER', STOPS, 'a' .. ARGV[4], 't' .. ARGV[5], 'c' .. ARGV[6]))
-if application == 1 then
+if application == 1 then -- guard stopped_application: false
   return { 'STOPPED', 'APPLICATION' }
-elseif tenant == 1 then
+elseif tenant == 1 then -- guard stopped_tenant: false
   return { 'STOPPED', 'TENANT' }
-elseif connection == 1 then
+elseif connection == 1 then -- guard stopped_connection: false
   return { 'STOPPED', 'CONNECTION' }
 end
 local holder, expiry = call('HGET', HOLDERS, ARGV[2]), call('ZSCORE', LEASES, ARGV[2])
-if not holder or sub(holder, 1, 16) ~= ARGV[3] or tonumber(expiry or 0) <= now then
+if not holder or sub(holder, 1, 16) ~= ARGV[3] -- guard newest_lease_calls: not holder
+  or tonumber(expiry or 0) <= now then -- guard expired_lease_does_not_call: false
   return { 'STOPPED', 'LEASE_LOST' }
 end
 local interval, tolerance, horizon_us = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
@@ -45,9 +46,9 @@ tat = tat or established + tolerance + interval
 -- With it, the bucket counts as empty after the last slot that may have been reserved by the old time.
 local furthest = now + tolerance + interval + horizon_us
 local clamped = tat > furthest
-tat = math.min(tat, furthest)
+tat = math.min(tat, furthest) -- guard clock_that_went_back: tat
 local wait = math.max(0, tat - tolerance - now)
-local granted = wait <= horizon_us
+local granted = wait <= horizon_us -- guard budget: true
 if granted then
   tat = math.max(now, tat) + interval
 end

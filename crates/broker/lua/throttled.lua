@@ -17,7 +17,7 @@ if stored then
   tat, cut, cut_at = string.match(stored, '(%d+) (%d+) (%d+)')
   tat, cut, cut_at = tonumber(tat), tonumber(cut), tonumber(cut_at)
 end
-if now - cut_at >= 1000000 or now < cut_at then
+if now - cut_at >= 1000000 or now < cut_at then -- guard one_step_down_a_second: true
   cut = math.min(cut + 1, math.floor(tolerance / interval))
   cut_at = now
 end

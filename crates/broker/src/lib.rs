@@ -26,6 +26,8 @@ mod inspect;
 mod keys;
 mod lane;
 mod lease;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 mod options;
 mod permit;
 mod permits;

@@ -30,6 +30,10 @@ pub struct BrokerOptions {
     pub response_timeout: Duration,
     /// Whose time counts.
     pub clock: BrokerClock,
+    /// The guard that this broker's scripts do without: for tests only.
+    #[cfg(feature = "mutants")]
+    #[doc(hidden)]
+    pub mutant: Option<&'static str>,
 }
 
 impl BrokerOptions {
@@ -44,6 +48,8 @@ impl BrokerOptions {
             max_crashes: 3,
             response_timeout: Duration::from_secs(2),
             clock: BrokerClock::Redis,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 }

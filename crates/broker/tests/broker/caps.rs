@@ -149,7 +149,7 @@ async fn a_capped_noisy_lane_costs_the_others_nothing() {
 }
 
 #[tokio::test]
-async fn a_lease_that_ends_brings_its_lane_back_and_wakes_who_waits() {
+pub(crate) async fn a_lease_that_ends_brings_its_lane_back_and_wakes_who_waits() {
     let fixture = Fixture::start().await;
     let worker = &mut Worker::named("a");
     let wakes = wakes(&fixture).await;
@@ -186,7 +186,7 @@ async fn a_lease_that_ends_brings_its_lane_back_and_wakes_who_waits() {
 }
 
 #[tokio::test]
-async fn a_lowered_cap_leases_nothing_until_it_is_below_and_a_raised_one_does_at_once() {
+pub(crate) async fn a_lowered_cap_leases_nothing_until_it_is_below_and_a_raised_one_does_at_once() {
     let fixture = Fixture::start().await;
     let worker = &mut Worker::named("a");
     let wakes = wakes(&fixture).await;
@@ -218,7 +218,8 @@ async fn a_lowered_cap_leases_nothing_until_it_is_below_and_a_raised_one_does_at
 }
 
 #[tokio::test]
-async fn the_first_cap_counts_what_is_in_flight_already_and_the_last_leaves_nothing_behind() {
+pub(crate) async fn the_first_cap_counts_what_is_in_flight_already_and_the_last_leaves_nothing_behind()
+ {
     let fixture = Fixture::start().await;
     let worker = &mut Worker::named("a");
     // More than the pages in which they are taken in and let go.
@@ -268,7 +269,7 @@ async fn lanes_that_a_lowered_cap_shuts_do_not_hide_the_one_behind_them() {
 }
 
 #[tokio::test]
-async fn a_capped_lane_may_be_paused_parked_held_and_drained_meanwhile() {
+pub(crate) async fn a_capped_lane_may_be_paused_parked_held_and_drained_meanwhile() {
     let fixture = Fixture::start().await;
     let broker = &fixture.broker;
     let worker = &mut Worker::named("a");

@@ -1,6 +1,6 @@
 //! A private Redis, a broker of one shard on it, and a clock that the test moves.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use bulkhead_broker::{
     Acknowledged, Acknowledgement, Broker, BrokerClock, BrokerOptions, FetchRequest, Fetched,
@@ -22,6 +22,11 @@ pub(crate) struct Fixture {
     pub(crate) clock: TestClock,
 }
 
+thread_local! {
+    /// The guard without which this thread's fixtures run the scripts.
+    pub(crate) static MUTANT: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
 /// A worker with its sequence number.
 pub(crate) struct Worker {
     pub(crate) id: WorkerId,
@@ -39,6 +44,7 @@ impl Fixture {
         let mut options = BrokerOptions::new(redis.url().into());
         options.shards = 1;
         options.clock = BrokerClock::Injected(clock.clone());
+        options.mutant = MUTANT.get();
         change(&mut options);
         let broker = Broker::connect(&options, Class::Sync).await.unwrap();
         Self {

@@ -7,13 +7,16 @@
 )]
 
 mod caps;
+mod contracts;
 mod fairness;
 mod fences;
 mod fixture;
+mod guards;
 mod identities;
-mod invariants;
 mod leases;
 mod loss;
+mod model;
 mod operators;
 mod permits;
+mod random;
 mod turns;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     fixture::{Fixture, Worker, connection, job, tenant},
-    invariants::runner,
+    random::runner,
 };
 
 fn subject(application: u128) -> PermitSubject {
@@ -48,6 +48,7 @@ async fn granted(permits: &Permits, lease: &Lease, operation: &'static Operation
         .unwrap()
     {
         count += 1;
+        assert!(count < 1_000, "no budget ends");
     }
     count
 }
@@ -92,7 +93,7 @@ async fn buckets_are_apart_by_application_connection_and_operation() {
 }
 
 #[tokio::test]
-async fn a_new_nonce_empties_every_bucket() {
+pub(crate) async fn a_new_nonce_empties_every_bucket() {
     let (fixture, lease) = ready().await;
     let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
     fixture.clock.advance(Duration::from_secs(3_600));
@@ -104,7 +105,34 @@ async fn a_new_nonce_empties_every_bucket() {
 }
 
 #[tokio::test]
-async fn a_refusal_by_amazon_empties_the_bucket_and_steps_down_by_one() {
+pub(crate) async fn the_same_nonce_again_empties_no_bucket() {
+    let (fixture, lease) = ready().await;
+    let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
+    fixture.clock.advance(Duration::from_secs(3_600));
+    let fences = Fences::new(&fixture.broker);
+    fences.establish("first", None).await.unwrap();
+    assert_eq!(granted(&permits, &lease, &GET_ORDER).await, 30);
+}
+
+#[tokio::test]
+pub(crate) async fn a_clock_that_goes_back_does_not_shut_a_bucket_for_as_long() {
+    let (fixture, lease) = ready().await;
+    let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
+    fixture.clock.advance(Duration::from_secs(3_600));
+    assert_eq!(granted(&permits, &lease, &GET_ORDER).await, 30);
+    fixture.clock.rewind(Duration::from_secs(3_000));
+    let answer = permits
+        .request(&lease, &subject(1), &GET_ORDER)
+        .await
+        .unwrap();
+    let PermitAnswer::WaitUntil(wait) = answer else {
+        panic!("{answer:?}");
+    };
+    assert!(wait < Duration::from_secs(3), "{wait:?}");
+}
+
+#[tokio::test]
+pub(crate) async fn a_refusal_by_amazon_empties_the_bucket_and_steps_down_by_one() {
     let (fixture, lease) = ready().await;
     let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
     fixture.clock.advance(Duration::from_secs(3_600));
