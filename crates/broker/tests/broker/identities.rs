@@ -142,6 +142,43 @@ async fn no_identity_may_run_the_server() {
 }
 
 #[tokio::test]
+async fn every_identity_may_follow_a_cluster_and_none_may_change_it() {
+    let fixture = Fixture::start().await;
+    for identity in [
+        "sync",
+        "token",
+        "purge",
+        "containment",
+        "scheduler",
+        "operator",
+    ] {
+        let mut connection = bare(&load(&fixture, identity)).await;
+        for (command, argument) in [
+            ("CLUSTER", "SLOTS"),
+            ("CLUSTER", "SHARDS"),
+            ("CLUSTER", "NODES"),
+            ("CLUSTER", "INFO"),
+            ("ASKING", ""),
+            ("READONLY", ""),
+        ] {
+            let mut command = redis::cmd(command);
+            if !argument.is_empty() {
+                command.arg(argument);
+            }
+            let answer = command.query_async::<redis::Value>(&mut connection).await;
+            let error = answer.expect_err("no cluster").to_string();
+            assert!(
+                error.contains("cluster support disabled"),
+                "{identity}: {error}"
+            );
+        }
+        for argument in ["RESET", "FAILOVER", "FLUSHSLOTS"] {
+            refused(&mut connection, redis::cmd("CLUSTER").arg(argument)).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn who_serves_every_class_reaches_every_class() {
     let fixture = Fixture::start().await;
     for identity in ["scheduler", "operator", "containment"] {
