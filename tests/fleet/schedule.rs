@@ -11,7 +11,7 @@ use bulkhead_devstack::fleet::{Fleet, MemberOptions, Night};
 use serde::Deserialize;
 use sqlx::PgPool;
 
-use crate::support::{TestNight, quick};
+use crate::support::{TestNight, eventually, quick};
 
 /// What `tick` prints.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
@@ -118,7 +118,11 @@ async fn two_schedulers_at_once_run_every_nights_sync_once() -> Result<()> {
     // Each connection's 120 orders are two pages; no pass was run a second time.
     let pages = "select sum(pages)::bigint from bulkhead.checkpoints";
     ensure!(night.number(pages).await? == 12);
-    let done = sync.metrics().await?.sum("bulkhead_pages_total");
+    // A page is counted after its commit.
+    let counted =
+        async || Ok::<_, anyhow::Error>(sync.metrics().await?.sum("bulkhead_pages_total"));
+    eventually(async || Ok(counted().await? >= 12.0)).await?;
+    let done = counted().await?;
     ensure!((done - 12.0).abs() < f64::EPSILON, "{done} pages");
     Ok(())
 }
