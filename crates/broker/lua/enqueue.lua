@@ -1,51 +1,92 @@
 --[[ Enqueue jobs, each at most once while it lives.
   KEYS[1]  the shard
-  ARGV[1]  the time   ARGV[2]  high-water mark of the bodies, bytes   ARGV[3]  how many jobs, at most 256
-  ARGV[4…] id and body of each job, each id once; then the groups in which they stand. One queue's: connection and
-           priority, tenant, how many. Delayed jobs of any lanes: '', '', how many, and the µs before which each must
-           not run.
-  A dead letter of the same id is superseded.
-  Returns 'ADDED' and the positions (from 1) of those that live already, or 'HIGH_WATER', used bytes: then nothing was
-  added. ]]
-local now, high_water, count = now_us(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+  ARGV[1]  the time   ARGV[2]  high-water mark of all bodies, bytes   ARGV[3]  of one tenant's, bytes
+  ARGV[4]  how many jobs, at most 256   ARGV[5]  of how many tenants
+  ARGV[6…] of each tenant: its id, the bytes of its bodies here; then id and body of each job, each id once; then the
+           groups in which they stand. One queue's: connection and priority, tenant, how many. Delayed jobs of any
+           lanes: '', '', how many, and the µs before which each must not run.
+  A dead letter of the same id is superseded. From the first job on with which a tenant's living bodies would be above
+  its mark, none of its new jobs is added.
+  Returns 'ADDED', then position (from 1) and word of each job that was not: 'EXISTS' (it lives already) |
+  'TENANT_FULL'; or 'HIGH_WATER', used bytes: then nothing was added. ]]
+local now, high_water, tenant_high_water = now_us(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local count, tenants = tonumber(ARGV[4]), tonumber(ARGV[5])
 local used = call('MEMORY', 'USAGE', JOBS, 'SAMPLES', 5) or 0
 if used > high_water then
   return { 'HIGH_WATER', used }
 end
 
-local ids, reply = {}, { 'ADDED' }
+local jobs, ids, tenant_ids, room, tight = 2 * tenants + 4, {}, {}, {}, false
 for n = 1, count do
-  ids[n] = ARGV[2 * n + 2]
+  ids[n] = ARGV[jobs + 2 * n]
 end
-local alive = call('HMGET', JOBS, unpack(ids))
+for n = 1, tenants do
+  tenant_ids[n] = ARGV[2 * n + 4]
+end
+local alive, bytes = call('HMGET', JOBS, unpack(ids)), call('HMGET', BYTES, unpack(tenant_ids))
+for n = 1, tenants do
+  local more = tonumber(ARGV[2 * n + 5])
+  room[tenant_ids[n]] = tenant_high_water - (bytes[n] or 0)
+  tight = tight or more > room[tenant_ids[n]]
+end
+
+-- Which jobs are not added, and why.
+local reply, skipped = { 'ADDED' }, {}
+local function skip(n, word)
+  skipped[n] = true
+  reply[#reply + 1], reply[#reply + 2] = n, word
+end
 for n = 1, count do
   if alive[n] then
-    reply[#reply + 1] = n
+    skip(n, 'EXISTS')
+  elseif tight then
+    local body = ARGV[jobs + 2 * n + 1]
+    local tenant = sub(body, 3, 18)
+    room[tenant] = room[tenant] - #body
+    if room[tenant] < 0 then
+      skip(n, 'TENANT_FULL')
+      room[tenant] = -1
+    end
   end
 end
-if #reply > count then
+local all = #reply == 1
+if #reply == 2 * count + 1 then
   return reply
 end
 
--- The ids from one position to another, without those that live.
+-- The ids from one position to another, without those that are skipped.
 local function new_ids(from, to)
   local new = {}
   for n = from, to do
-    new[#new + 1] = not alive[n] and ids[n] or nil
+    new[#new + 1] = not skipped[n] and ids[n] or nil
   end
   return new
 end
 
 local before = horizon()
-if #reply == 1 then
-  call('HSET', JOBS, unpack(ARGV, 4, 2 * count + 3))
+if all then
+  call('HSET', JOBS, unpack(ARGV, jobs + 2, jobs + 2 * count + 1))
+  for n = 1, tenants do
+    grow(tenant_ids[n], tonumber(ARGV[2 * n + 5]))
+  end
 else
   for n = 1, count do
-    if not alive[n] then
-      call('HSET', JOBS, ids[n], ARGV[2 * n + 3])
+    if not skipped[n] then
+      local body = ARGV[jobs + 2 * n + 1]
+      call('HSET', JOBS, ids[n], body)
+      grow(sub(body, 3, 18), #body)
     end
   end
 end
+local held = {}
+for n = 1, tenants do
+  local tenant = tenant_ids[n]
+  local total = (bytes[n] or 0) + (grown[tenant] or 0)
+  if total > 0 then
+    held[#held + 1], held[#held + 2] = tenant, total
+  end
+end
+call('HSET', BYTES, unpack(held))
 if call('EXISTS', DEAD) == 1 then
   local new = new_ids(1, count)
   call('HDEL', DEAD, unpack(new))
@@ -55,17 +96,17 @@ end
 local function delay(from, to, times)
   for n = from, to do
     local not_before = ARGV[times + n - from]
-    if alive[n] then
+    if skipped[n] then
       -- It stays as it is.
     elseif tonumber(not_before) > now then
       call('ZADD', DUE, not_before, ids[n])
     else
-      queue('RPUSH', ids[n], ARGV[2 * n + 3])
+      queue('RPUSH', ids[n], ARGV[jobs + 2 * n + 1])
     end
   end
 end
 
-local at, first, total = 2 * count + 4, 1, #ARGV
+local at, first, total = jobs + 2 * count + 2, 1, #ARGV
 while at <= total do
   local name, last = ARGV[at], first + ARGV[at + 2] - 1
   if name == '' then
@@ -73,7 +114,7 @@ while at <= total do
     at = at + last - first + 1
   else
     local pushed, length = last - first + 1, 0
-    if #reply == 1 then
+    if all then
       length = call('RPUSH', QUEUE .. name, unpack(ids, first, last))
     else
       local new = new_ids(first, last)

@@ -23,9 +23,12 @@ for n = #expired, 1, -1 do
   local worker, body = holders[n], call('HGET', JOBS, id)
   local word, buried, letter = 'REQUEUED', '', ''
   end_lease(id)
-  if not body or call('SREM', CANCELLED, id) == 1 then
+  if not body then
     word = 'CANCELLED'
-    forget(id)
+    call('SREM', CANCELLED, id)
+  elseif call('SREM', CANCELLED, id) == 1 then
+    word = 'CANCELLED'
+    forget(id, body)
   else
     local incident = { at = math.floor(now / 1000), e = 'CRASHED', w = worker, r = '' }
     local trials = tried(id, 'c', incident)
@@ -51,5 +54,6 @@ for n = #expired, 1, -1 do
     reply[#reply + 1] = part
   end
 end
+settle_bytes()
 announce(before)
 return reply

@@ -117,9 +117,18 @@ impl Broker {
         answers: &mut [Acknowledged],
     ) -> Result<(), RedisError> {
         let is_done = |at: &usize| batch[*at].outcome == Outcome::Complete;
-        let (done, others): (Vec<usize>, Vec<usize>) = (0..batch.len()).partition(is_done);
+        let (mut done, others): (Vec<usize>, Vec<usize>) = (0..batch.len()).partition(is_done);
+        let tenant_of = |at: &usize| batch[*at].lease.tenant;
+        done.sort_by_key(tenant_of);
         let mut call = script::ACKNOWLEDGE.on(self.shard(shard), &self.now());
-        call.arg(done.len());
+        let tenants = || done.chunk_by(|one, next| tenant_of(one) == tenant_of(next));
+        call.arg(done.len()).arg(tenants().count());
+        for jobs in tenants() {
+            let bytes = jobs.iter().map(|at| u64::from(batch[*at].lease.body_bytes));
+            call.arg(tenant_of(&jobs[0]).uuid().as_bytes())
+                .arg(jobs.len())
+                .arg(bytes.sum::<u64>());
+        }
         for at in &done {
             add_lease(&mut call, &batch[*at].lease);
         }

@@ -1,5 +1,6 @@
 --[[ What shard {sync.0} holds, for the invariants' test: ids of jobs and dead letters; queue and id of entries and
-  ghosts; ids of due jobs, leases, holders; and how many lanes disagree with what is in them or with whether they are ready. ]]
+  ghosts; ids of due jobs, leases, holders; how many lanes disagree with what is in them or with whether they are
+  ready, and how many tenants' bytes with the bodies of their jobs. ]]
 local P = '{sync.0}'
 local queued, disagreements = {}, 0
 local ready_tenants = {}
@@ -39,6 +40,21 @@ for tenant in pairs(ready_tenants) do
   end
 end
 if redis.call('ZCARD', P .. ':tenants') ~= tenants then
+  disagreements = disagreements + 1
+end
+local bodies = redis.call('HVALS', P .. ':jobs')
+local bytes, tenants_with_jobs = {}, 0
+for _, body in ipairs(bodies) do
+  local tenant = string.sub(body, 3, 18)
+  tenants_with_jobs = tenants_with_jobs + (bytes[tenant] and 0 or 1)
+  bytes[tenant] = (bytes[tenant] or 0) + #body
+end
+for tenant, sum in pairs(bytes) do
+  if tonumber(redis.call('HGET', P .. ':bytes', tenant)) ~= sum then
+    disagreements = disagreements + 1
+  end
+end
+if redis.call('HLEN', P .. ':bytes') ~= tenants_with_jobs then
   disagreements = disagreements + 1
 end
 return {

@@ -212,7 +212,7 @@ impl Fleet {
         let lease = std::time::Duration::from_secs(60);
         let due = store
             .obligations()
-            .claim_due(now, 100, lease)
+            .claim_due(now, 100, lease, &[])
             .await
             .unwrap();
         for one in &due {
