@@ -21,6 +21,8 @@ pub enum Enqueued {
     Added,
     /// A job of this id lives already (queued, delayed or running), and stays as it is.
     Exists,
+    /// A job of this id lives already, and runs sooner now: [`Broker::enqueue_forward`].
+    MovedForward,
     /// It was not enqueued: its tenant's living jobs take as much as [`tenant_high_water_bytes`] allows. Try again
     /// later.
     ///
@@ -76,6 +78,13 @@ struct Entry<'a> {
     not_before_us: Option<i64>,
 }
 
+/// What becomes of a job that lives already.
+#[derive(Debug, Clone, Copy)]
+enum Existing {
+    Stays,
+    MovesForward,
+}
+
 const BATCH: usize = 256;
 
 impl Broker {
@@ -85,7 +94,8 @@ impl Broker {
     /// # Errors
     /// [`EnqueueError`]: repeat the whole batch after the cause is gone.
     pub async fn enqueue(&self, jobs: &[Job]) -> Result<Vec<Enqueued>, EnqueueError> {
-        self.enqueue_each(jobs.iter().map(|job| (job, None))).await
+        self.enqueue_each(jobs.iter().map(|job| (job, None)), Existing::Stays)
+            .await
     }
 
     /// Enqueues jobs, each not to run before its time (by Redis's clock); answers in their order.
@@ -96,13 +106,32 @@ impl Broker {
         &self,
         jobs: &[(Job, Option<Timestamp>)],
     ) -> Result<Vec<Enqueued>, EnqueueError> {
-        self.enqueue_each(jobs.iter().map(|(job, at)| (job, *at)))
+        self.enqueue_each(jobs.iter().map(|(job, at)| (job, *at)), Existing::Stays)
             .await
+    }
+
+    /// As [`Broker::enqueue_at`], but a job that lives already and is not running gets the earlier of both times and the
+    /// more urgent of both priorities: also one that waits for its next attempt. It keeps its lane and everything else,
+    /// and goes behind what is queued there with that priority. A parked or paused lane stays so. One that runs answers
+    /// [`Enqueued::Exists`].
+    ///
+    /// # Errors
+    /// As [`Broker::enqueue`].
+    pub async fn enqueue_forward(
+        &self,
+        jobs: &[(Job, Option<Timestamp>)],
+    ) -> Result<Vec<Enqueued>, EnqueueError> {
+        self.enqueue_each(
+            jobs.iter().map(|(job, at)| (job, *at)),
+            Existing::MovesForward,
+        )
+        .await
     }
 
     async fn enqueue_each(
         &self,
         jobs: impl ExactSizeIterator<Item = (&Job, Option<Timestamp>)>,
+        existing: Existing,
     ) -> Result<Vec<Enqueued>, EnqueueError> {
         let mut answers = vec![Enqueued::Exists; jobs.len()];
         let mut seen = HashSet::with_capacity(jobs.len());
@@ -121,7 +150,7 @@ impl Broker {
         }
         // Shards beside each other, what one shard gets one after the other: lanes keep their order.
         let shards = by_shard.into_iter();
-        let calls = shards.map(|(shard, entries)| self.enqueue_shard(shard, entries));
+        let calls = shards.map(|(shard, entries)| self.enqueue_shard(shard, entries, existing));
         for added in join_all(calls).await {
             for (position, answer) in added? {
                 answers[position] = answer;
@@ -147,12 +176,14 @@ impl Broker {
         &self,
         shard: u16,
         mut entries: Vec<Entry<'_>>,
+        existing: Existing,
     ) -> Result<Vec<(usize, Enqueued)>, EnqueueError> {
         // One push for all that a queue gets; stable, so that each queue keeps its order.
         entries.sort_by_key(queue_of);
         let mut answers = Vec::with_capacity(entries.len());
         for batch in entries.chunks(BATCH) {
-            self.enqueue_batch(shard, batch, &mut answers).await?;
+            self.enqueue_batch(shard, batch, existing, &mut answers)
+                .await?;
         }
         Ok(answers)
     }
@@ -161,6 +192,7 @@ impl Broker {
         &self,
         shard: u16,
         batch: &[Entry<'_>],
+        existing: Existing,
         answers: &mut Vec<(usize, Enqueued)>,
     ) -> Result<(), EnqueueError> {
         let shards = u64::from(self.shards());
@@ -170,6 +202,7 @@ impl Broker {
         let mut call = script::ENQUEUE.on(self.shard(shard), &self.now());
         call.arg(high_water_bytes)
             .arg(self.options.tenant_high_water_bytes / shards)
+            .arg(existing.word())
             .arg(batch.len())
             .arg(tenants.len());
         for (tenant, bytes) in &tenants {
@@ -228,10 +261,20 @@ fn queue_of(entry: &Entry<'_>) -> Option<(ConnectionId, Priority)> {
         .then_some((job.connection, job.priority))
 }
 
+impl Existing {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Stays => "",
+            Self::MovesForward => "FORWARD",
+        }
+    }
+}
+
 impl Enqueued {
     fn read(word: &[u8]) -> Option<Self> {
         Some(match word {
             b"EXISTS" => Self::Exists,
+            b"MOVED_FORWARD" => Self::MovedForward,
             b"TENANT_FULL" => Self::TenantFull,
             _ => return None,
         })

@@ -40,6 +40,7 @@ enum Step {
         count: u8,
         shift: u8,
         delay_s: Option<u8>,
+        forward: bool,
     },
     Fetch {
         worker: usize,
@@ -80,9 +81,10 @@ const LANES: u8 = 5;
 fn step() -> impl Strategy<Value = Step> {
     let delay = prop::option::weighted(0.2, 0..20_u8);
     prop_oneof![
-        5 => (0..JOBS, 1..8_u8, 0..3_u8, delay).prop_map(|(first, count, shift, delay_s)| {
-            Step::Enqueue { first, count, shift, delay_s }
-        }),
+        5 => (0..JOBS, 1..8_u8, 0..3_u8, delay, any::<bool>())
+            .prop_map(|(first, count, shift, delay_s, forward)| {
+                Step::Enqueue { first, count, shift, delay_s, forward }
+            }),
         5 => (0..3_usize, 1..8_u8, any::<bool>())
             .prop_map(|(worker, max, lost)| Step::Fetch { worker, max, lost }),
         8 => (any::<u8>(), any::<u8>())
@@ -153,7 +155,8 @@ impl<'a> World<'a> {
                 count,
                 shift,
                 delay_s,
-            } => self.enqueue(first, count, shift, delay_s).await,
+                forward,
+            } => self.enqueue(first, count, shift, delay_s, forward).await,
             Step::Fetch { worker, max, lost } => self.fetch(worker, max, lost).await?,
             Step::Acknowledge { which, outcome } => self.acknowledge(which, outcome).await?,
             Step::AcknowledgeStale { which, outcome } => self.repeat(which, outcome).await?,
@@ -186,7 +189,14 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    async fn enqueue(&mut self, first: u8, count: u8, shift: u8, delay_s: Option<u8>) {
+    async fn enqueue(
+        &mut self,
+        first: u8,
+        count: u8,
+        shift: u8,
+        delay_s: Option<u8>,
+        forward: bool,
+    ) {
         let numbers = first..(first + count).min(JOBS);
         let jobs: Vec<_> = numbers
             .clone()
@@ -200,9 +210,16 @@ impl<'a> World<'a> {
                 (one, not_before)
             })
             .collect();
-        let answers = self.fixture.broker.enqueue_at(&jobs).await.unwrap();
+        let broker = &self.fixture.broker;
+        let answers = if forward {
+            broker.enqueue_forward(&jobs).await.unwrap()
+        } else {
+            broker.enqueue_at(&jobs).await.unwrap()
+        };
         for (n, answer) in numbers.zip(answers) {
-            assert_eq!(answer == Enqueued::Exists, self.alive.contains(&n));
+            let lived = matches!(answer, Enqueued::Exists | Enqueued::MovedForward);
+            assert_eq!(lived, self.alive.contains(&n));
+            assert!(forward || answer != Enqueued::MovedForward);
             if answer == Enqueued::Added {
                 self.alive.insert(n);
                 self.dead.remove(&n);

@@ -10,6 +10,7 @@ mod bounds;
 mod fairness;
 mod fences;
 mod fixture;
+mod forward;
 mod identities;
 mod invariants;
 mod leases;
