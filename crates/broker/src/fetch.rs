@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     acknowledge::{Acknowledgement, Outcome},
-    body,
+    body::{self, Lane},
     broker::Broker,
     lease::Lease,
     reply::{bytes, micros, number, unexpected},
@@ -158,21 +158,23 @@ fn read(reply: &[Value], shard: u16) -> Option<(Fetched, Vec<Acknowledgement>)> 
         let job_id = JobId::new(Uuid::from_slice(bytes(id)?).ok()?);
         let stored = bodies.get(n).and_then(bytes).unwrap_or_default();
         let trials = Trials::read(trials.get(n).and_then(bytes).unwrap_or_default());
-        let lease = |connection| Lease {
+        let lease = |lane: Lane| Lease {
             job_id,
             token,
             shard,
-            connection,
+            connection: lane.connection,
+            tenant: lane.tenant,
+            body_bytes: u32::try_from(stored.len()).unwrap_or(u32::MAX),
         };
         match body::decode(job_id, stored) {
             Ok(job) => fetched.leased.push(Leased {
-                lease: lease(job.connection),
+                lease: lease(lane_of(&job)),
                 job,
                 attempt: trials.attempt(),
                 crashes: trials.crashes,
             }),
             Err(error) => unreadable.push(Acknowledgement {
-                lease: lease(body::lane(stored)?.connection),
+                lease: lease(body::lane(stored)?),
                 outcome: Outcome::DeadLetter {
                     reason: error.to_string(),
                 },
@@ -180,4 +182,11 @@ fn read(reply: &[Value], shard: u16) -> Option<(Fetched, Vec<Acknowledgement>)> 
         }
     }
     Some((fetched, unreadable))
+}
+
+fn lane_of(job: &Job) -> Lane {
+    Lane {
+        tenant: job.tenant,
+        connection: job.connection,
+    }
 }
