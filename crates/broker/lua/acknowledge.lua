@@ -100,7 +100,7 @@ for at = 4, 3 * tenants + 1, 3 do
     end
   end
   local bytes = ARGV[at + 2]
-  if forgotten - before_it < last - first + 1 then
+  if forgotten - before_it < last - first + 1 then -- guard only_what_ended_gives_back: false
     bytes = 0
     for n = before_it + 1, forgotten do
       bytes = bytes + call('HSTRLEN', JOBS, gone[n])

@@ -112,7 +112,7 @@ local function move(n, not_before)
     return skip(n, 'EXISTS')
   end
   if urgent then
-    if not due then
+    if not due then -- guard moved_leaves_a_ghost: false
       haunt(id, body)
     end
     body = sub(body, 1, 1) .. priority .. sub(body, 3)

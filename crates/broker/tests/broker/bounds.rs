@@ -36,7 +36,7 @@ fn done(leased: &Leased) -> Acknowledgement {
 }
 
 #[tokio::test]
-async fn a_full_tenants_jobs_are_refused_one_by_one_and_others_go_in() {
+pub(crate) async fn a_full_tenants_jobs_are_refused_one_by_one_and_others_go_in() {
     let fixture = fixture(3).await;
     let batch = [jobs(1..6, 1), jobs(6..9, 2)].concat();
     let answers = fixture.broker.enqueue(&batch).await.unwrap();
@@ -158,7 +158,7 @@ async fn a_job_takes_its_bytes_as_long_as_it_lives_and_gives_them_back_once_howe
 }
 
 #[tokio::test]
-async fn a_batch_of_acknowledgements_of_which_some_do_not_count_gives_back_what_ended() {
+pub(crate) async fn a_batch_of_acknowledgements_of_which_some_do_not_count_gives_back_what_ended() {
     let fixture = fixture(9).await;
     let mut worker = Worker::named("a");
     let batch = [jobs(1..5, 1), jobs(5..7, 2)].concat();

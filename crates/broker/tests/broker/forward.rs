@@ -58,7 +58,7 @@ async fn a_job_that_waits_for_its_next_attempt_is_moved_forward_with_what_happen
 }
 
 #[tokio::test]
-async fn a_queued_or_delayed_job_gets_the_more_urgent_priority_and_runs_once() {
+pub(crate) async fn a_queued_or_delayed_job_gets_the_more_urgent_priority_and_runs_once() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
     let jobs: Vec<Job> = (1..4).map(|n| job(n, 1, 1)).collect();
@@ -89,7 +89,7 @@ async fn a_queued_or_delayed_job_gets_the_more_urgent_priority_and_runs_once() {
 }
 
 #[tokio::test]
-async fn a_running_job_is_left_alone_and_an_absent_one_is_enqueued() {
+pub(crate) async fn a_running_job_is_left_alone_and_an_absent_one_is_enqueued() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
     let answer = forward(&fixture, job(1, 1, 1), None).await;

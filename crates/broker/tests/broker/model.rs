@@ -3,6 +3,7 @@
 //! see what is so, and every answer was one that the model allows.
 
 mod check;
+mod enqueue;
 mod fetch;
 mod places;
 mod state;

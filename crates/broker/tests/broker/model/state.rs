@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bulkhead_broker::{Acknowledged, Enqueued, JobState, Outcome, Renewed};
+use bulkhead_broker::{Acknowledged, JobState, Outcome, Renewed};
 use bulkhead_domain::{Job, Priority, WorkerId};
 use jiff::Timestamp;
 
-use super::transition::{NewJob, Scope, Settings, tenant_of};
+use super::transition::{Scope, Settings, tenant_of};
 use crate::fixture::{self, VISIBILITY};
 
 /// Everything that lives or is dead.
@@ -78,7 +78,7 @@ pub(crate) type Held = (u8, u64);
 const SPREAD_US: i64 = 60_000_000;
 
 impl Alive {
-    fn new(lane: u8, priority: u8) -> Self {
+    pub(crate) fn new(lane: u8, priority: u8) -> Self {
         Self {
             lane,
             priority,
@@ -103,29 +103,6 @@ pub(crate) fn job(n: u8, lane: u8, priority: u8) -> Job {
 }
 
 impl Model {
-    pub(crate) fn enqueue(&mut self, jobs: &[NewJob], now_us: i64) -> Vec<Enqueued> {
-        let mut answers = vec![Enqueued::Exists; jobs.len()];
-        let mut fresh: Vec<(usize, &NewJob)> = Vec::new();
-        for (position, new) in jobs.iter().enumerate() {
-            let is_first = fresh.iter().all(|(_, other)| other.n != new.n);
-            if is_first && !self.jobs.contains_key(&new.n) {
-                answers[position] = Enqueued::Added;
-                fresh.push((position, new));
-            }
-        }
-        // Of one batch, what had a time that has passed goes before what had none.
-        fresh.sort_by_key(|(_, new)| new.not_before_s.is_none());
-        for (_, new) in fresh {
-            self.dead.remove(&new.n);
-            self.jobs.insert(new.n, Alive::new(new.lane, new.priority));
-            match new.not_before_s {
-                Some(seconds @ 1..) => self.delay(new.n, now_us + i64::from(seconds) * 1_000_000),
-                _ => self.queue_last(new.n),
-            }
-        }
-        answers
-    }
-
     /// Only the newest lease may; said twice, it counts once.
     pub(crate) fn acknowledge(
         &mut self,
@@ -394,7 +371,7 @@ impl Model {
         self.queues.entry(queue).or_default()
     }
 
-    fn unqueue(&mut self, n: u8) {
+    pub(crate) fn unqueue(&mut self, n: u8) {
         for queue in self.queues.values_mut() {
             queue.retain(|other| *other != n);
         }

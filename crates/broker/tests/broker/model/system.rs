@@ -22,6 +22,9 @@ use super::{
 };
 use crate::fixture::{MUTANT, connection, job_id, start, tenant};
 
+/// What the body of each of the model's jobs takes; [`Places`] checks it.
+pub(super) const BODY_BYTES: u64 = 85;
+
 /// One Redis for all cases; it is emptied between them.
 pub(crate) struct Server {
     runtime: Runtime,
@@ -100,6 +103,10 @@ impl System {
         options.max_crashes = settings.max_crashes;
         options.clock = BrokerClock::Injected(clock.clone());
         options.mutant = MUTANT.get();
+        options.response_timeout = Duration::from_secs(60);
+        if let Some(jobs) = settings.jobs_of_tenant {
+            options.tenant_high_water_bytes = u64::from(jobs) * BODY_BYTES;
+        }
         let client = redis::Client::open(server.redis.url()).unwrap();
         Self {
             server: Rc::clone(server),
@@ -121,9 +128,13 @@ impl System {
 
     async fn step(&mut self, after: &Settings, transition: &Transition) {
         match transition {
-            Transition::Enqueue { jobs, lost } => {
+            Transition::Enqueue {
+                jobs,
+                forward,
+                lost,
+            } => {
                 for _ in 0..calls(*lost) {
-                    self.enqueue(jobs).await;
+                    self.enqueue(jobs, *forward).await;
                 }
             }
             Transition::Fetch { worker, max, lost } => {
@@ -216,7 +227,7 @@ impl System {
         }
     }
 
-    async fn enqueue(&mut self, jobs: &[NewJob]) {
+    async fn enqueue(&mut self, jobs: &[NewJob], forward: bool) {
         let time = |seconds: i8| self.settings.now + i64::from(seconds).seconds();
         let batch: Vec<_> = jobs
             .iter()
@@ -227,8 +238,12 @@ impl System {
                 )
             })
             .collect();
-        let answers = self.broker.enqueue_at(&batch).await.unwrap();
-        assert_eq!(answers, self.model.enqueue(jobs, self.now_us()));
+        let answers = if forward {
+            self.broker.enqueue_forward(&batch).await.unwrap()
+        } else {
+            self.broker.enqueue_at(&batch).await.unwrap()
+        };
+        assert_eq!(answers, self.model.enqueue(jobs, forward, &self.settings));
     }
 
     pub(super) async fn fetch(&mut self, worker: usize, max: usize) {

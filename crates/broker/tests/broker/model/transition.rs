@@ -26,6 +26,8 @@ pub(crate) const WORKERS: usize = 3;
 pub(crate) struct Settings {
     pub(crate) now: Timestamp,
     pub(crate) max_crashes: u32,
+    /// How many living jobs a tenant may have: its high-water mark, in bodies of jobs.
+    pub(crate) jobs_of_tenant: Option<u32>,
     pub(crate) paused_lanes: BTreeSet<u8>,
     pub(crate) held_tenants: BTreeSet<u8>,
     pub(crate) class_is_held: bool,
@@ -38,6 +40,7 @@ pub(crate) struct Settings {
 pub(crate) enum Transition {
     Enqueue {
         jobs: Vec<NewJob>,
+        forward: bool,
         lost: bool,
     },
     Fetch {
@@ -160,8 +163,9 @@ impl ReferenceStateMachine for Operations {
     type Transition = Transition;
 
     fn init_state() -> BoxedStrategy<Settings> {
-        (1..=3_u32)
-            .prop_map(|max_crashes| Settings {
+        (1..=3_u32, prop::option::of(3..9_u32))
+            .prop_map(|(max_crashes, jobs_of_tenant)| Settings {
+                jobs_of_tenant,
                 now: start(),
                 max_crashes,
                 paused_lanes: BTreeSet::new(),
@@ -235,17 +239,21 @@ fn work() -> Vec<Choice> {
     let worker = || 0..WORKERS;
     let jobs = prop::collection::vec(new_job(), 1..8);
     let ends = || prop::collection::vec((any::<Index>(), outcome()), 1..5);
-    let turn = (worker(), ends(), 1..9_usize, lost());
+    let turn = (worker(), ends(), max(), lost());
     vec![
         (
             8,
-            (jobs, lost())
-                .prop_map(|(jobs, lost)| Transition::Enqueue { jobs, lost })
+            (jobs, prop::bool::weighted(0.2), lost())
+                .prop_map(|(jobs, forward, lost)| Transition::Enqueue {
+                    jobs,
+                    forward,
+                    lost,
+                })
                 .boxed(),
         ),
         (
             9,
-            (worker(), 1..9_usize, lost())
+            (worker(), max(), lost())
                 .prop_map(|(worker, max, lost)| Transition::Fetch { worker, max, lost })
                 .boxed(),
         ),
@@ -401,6 +409,11 @@ fn commands(settings: &Settings) -> Vec<Choice> {
         choices.push((3, sample::select(paused).prop_map(resume).boxed()));
     }
     choices
+}
+
+/// How much is asked for: mostly less than there is.
+fn max() -> impl Strategy<Value = usize> {
+    prop_oneof![4 => 1..9_usize, 1 => 9..64_usize]
 }
 
 fn lost() -> impl Strategy<Value = bool> {
