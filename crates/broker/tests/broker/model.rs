@@ -9,6 +9,7 @@ mod places;
 mod state;
 mod system;
 mod transition;
+mod wakes;
 
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 

@@ -131,7 +131,7 @@ impl Model {
     }
 
     /// How many jobs could be had at once: what lies in lanes that do not wait, as far as lane and tenant have room.
-    fn ready(&self, settings: &Settings) -> usize {
+    pub(super) fn ready(&self, settings: &Settings) -> usize {
         let in_lane = |lane: u8| {
             let own = self.queues.range((lane, 0)..=(lane, 9));
             let queued = own.map(|(_, queue)| queue.len()).sum::<usize>();

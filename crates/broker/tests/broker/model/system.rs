@@ -11,7 +11,7 @@ use bulkhead_domain::{Class, JobId, WorkerId};
 use jiff::ToSpan;
 use proptest::sample::Index;
 use proptest_state_machine::StateMachineTest;
-use redis::aio::MultiplexedConnection;
+use redis::aio::{MultiplexedConnection, PubSub};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{
@@ -19,6 +19,7 @@ use super::{
     places::Places,
     state::{Held, Model, job},
     transition::{Capped, NewJob, Operations, Scope, Settings, Transition, WORKERS},
+    wakes::{Horizon, listen, was_woken},
 };
 use crate::fixture::{MUTANT, connection, job_id, start, tenant};
 
@@ -59,6 +60,7 @@ pub(super) struct Worker {
 pub(crate) struct System {
     server: Rc<Server>,
     pub(super) redis: MultiplexedConnection,
+    listener: PubSub,
     pub(super) broker: Broker,
     pub(super) clock: TestClock,
     pub(super) model: Model,
@@ -80,7 +82,8 @@ impl StateMachineTest for System {
 
     fn apply(mut system: Self, settings: &Settings, transition: Transition) -> Self {
         let server = Rc::clone(&system.server);
-        server.runtime.block_on(system.step(settings, &transition));
+        let run = system.step_and_listen(settings, &transition);
+        server.runtime.block_on(run);
         system.settings = settings.clone();
         system
     }
@@ -111,6 +114,7 @@ impl System {
         Self {
             server: Rc::clone(server),
             redis: client.get_multiplexed_async_connection().await.unwrap(),
+            listener: listen(&client).await,
             broker: Broker::connect(&options, Class::Sync).await.unwrap(),
             clock,
             model: Model::default(),
@@ -124,6 +128,18 @@ impl System {
                 .collect(),
             leases: Vec::new(),
         }
+    }
+
+    /// A step that brings something nearer wakes who waits.
+    async fn step_and_listen(&mut self, after: &Settings, transition: &Transition) {
+        let before = Horizon::of(&self.model, &self.settings, &self.redis).await;
+        self.step(after, transition).await;
+        let now = Horizon::of(&self.model, after, &self.redis).await;
+        let is_woken = was_woken(&mut self.listener, &self.redis).await;
+        assert!(
+            is_woken || !now.came_nearer_since(&before),
+            "nobody was woken"
+        );
     }
 
     async fn step(&mut self, after: &Settings, transition: &Transition) {
