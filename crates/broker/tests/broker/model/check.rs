@@ -5,11 +5,11 @@ use std::{collections::BTreeSet, time::Duration};
 use bulkhead_broker::{Counts, JobFilter, JobState, LaneStats, Outcome};
 
 use super::{
-    fetch::number,
     places::Places,
+    settings::{LANES, Settings, TENANTS},
     state::Place,
-    system::{System, cap},
-    transition::{LANES, Settings, TENANTS},
+    system::System,
+    translation::{cap, number},
 };
 use crate::fixture::{connection, tenant};
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use bulkhead_broker::Enqueued;
 
 use super::{
+    settings::{Settings, TENANTS, tenant_of},
     state::{Alive, Model, Place},
-    transition::{NewJob, Settings, tenant_of},
+    transition::NewJob,
 };
 
 impl Model {
@@ -59,7 +60,7 @@ impl Model {
         let Some(most) = settings.jobs_of_tenant else {
             return room;
         };
-        for tenant in 0..super::transition::TENANTS {
+        for tenant in 0..TENANTS {
             room.insert(tenant, i64::from(most));
         }
         for job in self.jobs.values() {

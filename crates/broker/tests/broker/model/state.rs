@@ -7,7 +7,7 @@ use bulkhead_broker::{Acknowledged, JobState, Outcome, Renewed};
 use bulkhead_domain::{Job, Priority, WorkerId};
 use jiff::Timestamp;
 
-use super::transition::{Scope, Settings, tenant_of};
+use super::settings::{Scope, Settings, tenant_of};
 use crate::fixture::{self, VISIBILITY};
 
 /// Everything that lives or is dead.
@@ -321,7 +321,7 @@ impl Model {
             Place::Delayed { until_us } => JobState::Delayed {
                 until: timestamp(*until_us),
             },
-            Place::Queued if is_held(job.lane, settings) || settings.class_is_held => {
+            Place::Queued if settings.is_held(job.lane) || settings.class_is_held => {
                 JobState::Paused
             }
             Place::Queued => match self.parked.get(&job.lane) {
@@ -382,22 +382,6 @@ impl Model {
         let job = self.jobs.remove(&n).expect("it lives");
         self.dead.insert(n, (job.lane, job.priority));
     }
-}
-
-impl Scope {
-    fn matches(&self, n: u8, lane: u8) -> bool {
-        match *self {
-            Self::All => true,
-            Self::Job(wanted) => n == wanted,
-            Self::Lane(wanted) => lane == wanted,
-            Self::Tenant(wanted) => tenant_of(lane) == wanted,
-        }
-    }
-}
-
-/// Whether an operator holds a lane, or its tenant.
-pub(crate) fn is_held(lane: u8, settings: &Settings) -> bool {
-    settings.paused_lanes.contains(&lane) || settings.held_tenants.contains(&tenant_of(lane))
 }
 
 pub(crate) fn micros(duration: std::time::Duration) -> i64 {

@@ -1,13 +1,13 @@
 //! The broker on a real Redis, called as the model says, and compared with it after every step.
 
-use std::{cell::RefCell, collections::BTreeSet, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use bulkhead_broker::{
-    Acknowledgement, Broker, BrokerClock, BrokerOptions, CapScope, Fences, FetchError,
-    FetchRequest, Fetched, JobFilter, Lease, Outcome, TestClock,
+    Broker, BrokerClock, BrokerOptions, Fences, FetchError, FetchRequest, Fetched, Lease, Outcome,
+    TestClock,
 };
 use bulkhead_devstack::{RedisOptions, RedisServer};
-use bulkhead_domain::{Class, JobId, WorkerId};
+use bulkhead_domain::{Class, WorkerId};
 use jiff::ToSpan;
 use proptest::sample::Index;
 use proptest_state_machine::StateMachineTest;
@@ -15,13 +15,15 @@ use redis::aio::{MultiplexedConnection, PubSub};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{
-    fetch::{Asked, number},
+    fetch::Asked,
     places::Places,
+    settings::{Scope, Settings, WORKERS},
     state::{Held, Model, job},
-    transition::{Capped, NewJob, Operations, Scope, Settings, Transition, WORKERS},
+    transition::{NewJob, Operations, Transition},
+    translation::{cap, filter, held, held_of, number, numbers, said, set},
     wakes::{Horizon, listen, was_woken},
 };
-use crate::fixture::{MUTANT, connection, job_id, start, tenant};
+use crate::fixture::{MUTANT, connection, start, tenant};
 
 /// What the body of each of the model's jobs takes; [`Places`] checks it.
 pub(super) const BODY_BYTES: u64 = 85;
@@ -458,53 +460,6 @@ impl Worker {
     }
 }
 
-fn said(ends: &[(Lease, Outcome)]) -> Vec<Acknowledgement> {
-    let said = |(lease, outcome): &(Lease, Outcome)| Acknowledgement {
-        lease: lease.clone(),
-        outcome: outcome.clone(),
-    };
-    ends.iter().map(said).collect()
-}
-
-fn held(ends: &[(Lease, Outcome)]) -> Vec<(Held, Outcome)> {
-    let held = ends
-        .iter()
-        .map(|(lease, outcome)| (held_of(lease), outcome.clone()));
-    held.collect()
-}
-
 fn calls(lost: bool) -> u8 {
     1 + u8::from(lost)
-}
-
-fn held_of(lease: &Lease) -> Held {
-    (number(lease.job_id()), lease.token().get())
-}
-
-fn numbers(ids: &[JobId]) -> Vec<u8> {
-    ids.iter().copied().map(number).collect()
-}
-
-fn set(ids: &[JobId]) -> BTreeSet<u8> {
-    ids.iter().copied().map(number).collect()
-}
-
-pub(super) fn cap(of: Capped) -> CapScope {
-    match of {
-        Capped::EveryLane => CapScope::EveryConnection,
-        Capped::EveryTenant => CapScope::EveryTenant,
-        Capped::Lane(lane) => CapScope::Connection(connection(lane.into())),
-        Capped::Tenant(number) => CapScope::Tenant(tenant(number.into())),
-    }
-}
-
-fn filter(scope: &Scope) -> JobFilter {
-    let mut filter = JobFilter::default();
-    match *scope {
-        Scope::All => {}
-        Scope::Job(n) => filter.id = Some(job_id(n.into())),
-        Scope::Lane(lane) => filter.connection = Some(connection(lane.into())),
-        Scope::Tenant(number) => filter.tenant = Some(tenant(number.into())),
-    }
-    filter
 }

@@ -6,7 +6,6 @@ use std::{
 };
 
 use bulkhead_broker::Outcome;
-use jiff::Timestamp;
 use proptest::{
     prelude::*,
     sample::{self, Index},
@@ -14,26 +13,8 @@ use proptest::{
 };
 use proptest_state_machine::ReferenceStateMachine;
 
+use super::settings::{Capped, JOBS, LANES, Scope, Settings, TENANTS, WORKERS};
 use crate::fixture::{retry, snooze, start};
-
-pub(crate) const JOBS: u8 = 20;
-pub(crate) const LANES: u8 = 5;
-pub(crate) const TENANTS: u8 = 2;
-pub(crate) const WORKERS: usize = 3;
-
-/// The state that no answer of the broker decides: what operators have set, and the time.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Settings {
-    pub(crate) now: Timestamp,
-    pub(crate) max_crashes: u32,
-    /// How many living jobs a tenant may have: its high-water mark, in bodies of jobs.
-    pub(crate) jobs_of_tenant: Option<u32>,
-    pub(crate) paused_lanes: BTreeSet<u8>,
-    pub(crate) held_tenants: BTreeSet<u8>,
-    pub(crate) class_is_held: bool,
-    pub(crate) weights: BTreeMap<u8, u8>,
-    pub(crate) caps: BTreeMap<Capped, u32>,
-}
 
 /// Something that happens. What is `lost` is done twice: its first answer never arrived.
 #[derive(Debug, Clone)]
@@ -130,29 +111,6 @@ pub(crate) struct NewJob {
     pub(crate) priority: u8,
     /// From now; a time may have passed already.
     pub(crate) not_before_s: Option<i8>,
-}
-
-/// What a cap on jobs in flight is about: one lane or tenant, or all that have none of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Capped {
-    EveryLane,
-    EveryTenant,
-    Lane(u8),
-    Tenant(u8),
-}
-
-/// What an operator's command is about.
-#[derive(Debug, Clone)]
-pub(crate) enum Scope {
-    All,
-    Job(u8),
-    Lane(u8),
-    Tenant(u8),
-}
-
-/// A lane belongs to one tenant.
-pub(crate) fn tenant_of(lane: u8) -> u8 {
-    lane % TENANTS
 }
 
 /// The machine that chooses what happens next.

@@ -4,8 +4,8 @@ use futures_util::StreamExt;
 use redis::aio::{MultiplexedConnection, PubSub};
 
 use super::{
+    settings::Settings,
     state::{Model, Place},
-    transition::Settings,
 };
 
 const CHANNEL: &str = "{sync.0}:wake";
