@@ -108,6 +108,9 @@ local function move(n, not_before)
   if not (urgent or earlier) or call('ZSCORE', LEASES, id) then
     return skip(n, 'EXISTS')
   end
+  if earlier then
+    body = mark_started(id, body)
+  end
   if urgent then
     if not due then
       haunt(id, body)

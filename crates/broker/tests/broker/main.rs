@@ -17,3 +17,4 @@ mod leases;
 mod loss;
 mod operators;
 mod permits;
+mod waits;
