@@ -66,11 +66,12 @@ local ending = {
     return 'RELEASED'
   end,
   SNOOZE = function(id, after)
+    mark_started(id, call('HGET', JOBS, id))
     call('ZADD', DUE, now + after, id)
     return 'SNOOZED'
   end,
   PARK = function(id, after)
-    local body = take_back(id, 'LPUSH')
+    local body = mark_started(id, take_back(id, 'LPUSH'))
     park(sub(body, 19, 34), now + after)
     return 'PARKED'
   end,

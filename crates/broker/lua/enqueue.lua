@@ -111,6 +111,9 @@ local function move(n, not_before)
     or call('ZSCORE', LEASES, id) then -- guard running_is_not_moved: false
     return skip(n, 'EXISTS')
   end
+  if earlier then
+    body = mark_started(id, body)
+  end
   if urgent then
     if not due then -- guard moved_leaves_a_ghost: false
       haunt(id, body)

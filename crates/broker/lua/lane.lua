@@ -33,6 +33,7 @@ local CANCELLED = P .. ':cancelled' -- set: jobs in flight that are not wanted a
 local GHOSTS = P .. ':ghosts' -- hash: connection, priority, id → how many entries of it in that queue stand for no job
 local DEAD = P .. ':dead' -- hash: id → JSON {r reason, at ms, f, c, h}
 local DEAD_BODIES = P .. ':dead_bodies' -- hash: id → body
+local WAITS = P .. ':waits:' -- hash per hour: tenant and bucket → how many starts had waited so long; expires
 local BOOT = P .. ':boot' -- hash: nonce, established µs
 local STOPS = P .. ':stops' -- set: tombstones, 'a' 't' or 'c' and the id
 local WAKE = P .. ':wake' -- channel
@@ -201,6 +202,18 @@ end
 -- searched.
 local function haunt(id, body)
   call('HINCRBY', GHOSTS, sub(body, 19, 34) .. sub(body, 2, 2) .. id, 1)
+end
+
+-- Marks in a job's body that it was started once, or moved to an earlier time: its next start tells nothing of how long
+-- jobs wait. The size stays. Returns the body.
+local function mark_started(id, body)
+  local version = string.byte(body)
+  if version >= 128 then
+    return body
+  end
+  body = string.char(version + 128) .. sub(body, 2)
+  call('HSET', JOBS, id, body)
+  return body
 end
 
 -- Parks a lane at least until `until_us`.

@@ -246,7 +246,11 @@ impl Broker {
         let now = self.options.clock.about_now();
         let encode = |entry: &Entry<'_>| {
             let job_id = entry.job.id;
-            body::encode(entry.job, now).map_err(|source| EnqueueError::Encode { job_id, source })
+            let not_before = entry
+                .not_before_us
+                .and_then(|time_us| Timestamp::from_microsecond(time_us).ok());
+            body::encode(entry.job, now, not_before)
+                .map_err(|source| EnqueueError::Encode { job_id, source })
         };
         batch.iter().map(encode).collect()
     }

@@ -22,3 +22,4 @@ mod operators;
 mod permits;
 mod random;
 mod turns;
+mod waits;

@@ -67,10 +67,12 @@ async fn a_job_is_shown_where_it_is() {
     let listed = fleet.json(&["jobs", "list", "--state", "enqueued", "--kind", "sync"]);
     assert_eq!(listed[0]["id"], id.as_str());
     assert_eq!(listed[0]["queue"]["state"], "queued");
+    assert!(listed[0]["queue"]["waiting_since"].is_string());
     let shown = fleet.json(&["jobs", "show", &id]);
     assert_eq!(shown["queue"], listed[0]["queue"]);
     let page = fleet.answers(&["jobs", "show", &id]);
     assert!(page.contains("connection  acme/shop"), "{page}");
+    assert!(page.contains("queued for "), "{page}");
     let table = fleet.answers(&["jobs", "list"]);
     assert!(table.starts_with("ID "), "{table}");
     assert!(!table.contains('\u{1b}'), "{table}");
