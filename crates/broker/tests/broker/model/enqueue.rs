@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use bulkhead_broker::Enqueued;
 
 use super::{
-    settings::{Settings, TENANTS, tenant_of},
-    state::{Alive, Model, Place},
+    settings::{BODY_BYTES, Settings, TENANTS, TIMED_BODY_BYTES, tenant_of},
+    state::{Alive, Body, Model, Place},
     transition::NewJob,
 };
 
@@ -31,7 +31,7 @@ impl Model {
         let mut room = self.room_for_new(settings);
         for at in &new {
             let left = room.entry(tenant_of(jobs[*at].lane)).or_insert(i64::MAX);
-            *left -= 1;
+            *left -= i64::try_from(jobs[*at].bytes()).unwrap();
             answers[*at] = if *left < 0 {
                 Enqueued::TenantFull
             } else {
@@ -54,24 +54,24 @@ impl Model {
         answers
     }
 
-    /// How many jobs more each tenant may have.
+    /// How many bytes more each tenant may have.
     fn room_for_new(&self, settings: &Settings) -> BTreeMap<u8, i64> {
         let mut room = BTreeMap::new();
-        let Some(most) = settings.jobs_of_tenant else {
+        let Some(most) = settings.high_water_bytes() else {
             return room;
         };
         for tenant in 0..TENANTS {
-            room.insert(tenant, i64::from(most));
+            room.insert(tenant, i64::try_from(most).unwrap());
         }
         for job in self.jobs.values() {
-            *room.entry(tenant_of(job.lane)).or_default() -= 1;
+            *room.entry(tenant_of(job.lane)).or_default() -= i64::try_from(job.bytes).unwrap();
         }
         room
     }
 
     fn add(&mut self, new: &NewJob, now_us: i64) {
         self.dead.remove(&new.n);
-        self.jobs.insert(new.n, Alive::new(new.lane, new.priority));
+        self.jobs.insert(new.n, Alive::new(new.body()));
         match new.not_before_us(now_us) {
             Some(time_us) if time_us > now_us => self.delay(new.n, time_us),
             _ => self.queue_last(new.n),
@@ -104,6 +104,24 @@ impl Model {
 }
 
 impl NewJob {
+    fn body(&self) -> Body {
+        Body {
+            lane: self.lane,
+            priority: self.priority,
+            bytes: self.bytes(),
+        }
+    }
+
+    /// The body keeps a time that is to come.
+    fn bytes(&self) -> u64 {
+        let keeps_time = self.not_before_s.is_some_and(|seconds| seconds > 0);
+        if keeps_time {
+            TIMED_BODY_BYTES
+        } else {
+            BODY_BYTES
+        }
+    }
+
     fn not_before_us(&self, now_us: i64) -> Option<i64> {
         let seconds = self.not_before_s?;
         Some(now_us + i64::from(seconds) * 1_000_000)

@@ -1,8 +1,7 @@
 --[[ What shard {sync.0} holds, read at once and past the broker: ids of jobs, of dead letters and of their bodies;
   queue and id of each entry of a queue, in their order; ghosts; due jobs and leases with their times; holders;
   cancelled jobs; parked lanes with their times; trials; and what disagrees with what: lanes with their queues, or with
-  whether they are ready, and leases with their index, bytes with bodies.
-  ARGV[1]  what each body takes, bytes ]]
+  whether they are ready, and leases with their index, bytes with bodies. ]]
 local P = '{sync.0}'
 local call = redis.call
 local queued, disagreements = {}, {}
@@ -90,16 +89,13 @@ for _, member in ipairs(call('ZRANGE', P .. ':capped', 0, -1)) do
   end
 end
 
--- Every body takes as much as the model thinks, and a tenant has what its bodies take.
+-- A tenant has what its bodies take.
 local bodies, bytes = call('HGETALL', P .. ':jobs'), call('HGETALL', P .. ':bytes')
 local taken = {}
 for at = 1, #bodies, 2 do
   local body = bodies[at + 1]
   local tenant = string.sub(body, 3, 18)
   taken[tenant] = (taken[tenant] or 0) + #body
-  if #body ~= tonumber(ARGV[1]) then
-    disagree('a body takes ' .. #body .. ' bytes', bodies[at])
-  end
 end
 for at = 1, #bytes, 2 do
   if taken[bytes[at]] ~= tonumber(bytes[at + 1]) then

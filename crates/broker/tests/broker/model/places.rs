@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use redis::aio::MultiplexedConnection;
 
-use super::{
-    state::{Model, Place},
-    system::BODY_BYTES,
-};
+use super::state::{Model, Place};
 
 /// Where everything is. Queues are without their ghosts.
 #[derive(Debug)]
@@ -45,7 +42,6 @@ type Raw = (
 impl Places {
     pub(crate) async fn read(redis: &MultiplexedConnection) -> Self {
         let raw: Raw = redis::Script::new(include_str!("places.lua"))
-            .arg(BODY_BYTES)
             .invoke_async(&mut redis.clone())
             .await
             .unwrap();

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+/// What the body of a job takes: of one that may run at once, and of one with a time.
+pub(crate) const BODY_BYTES: u64 = 85;
+pub(crate) const TIMED_BODY_BYTES: u64 = 103;
 pub(crate) const JOBS: u8 = 20;
 pub(crate) const LANES: u8 = 5;
 pub(crate) const TENANTS: u8 = 2;
@@ -51,6 +54,11 @@ impl Settings {
     pub(crate) fn most(&self, own: Capped, every: Capped) -> usize {
         let cap = self.caps.get(&own).or_else(|| self.caps.get(&every));
         cap.map_or(usize::MAX, |most| usize::try_from(*most).unwrap())
+    }
+
+    /// A tenant's mark.
+    pub(crate) fn high_water_bytes(&self) -> Option<u64> {
+        Some(u64::from(self.jobs_of_tenant?) * BODY_BYTES)
     }
 
     /// Whether an operator holds a lane, or its tenant.

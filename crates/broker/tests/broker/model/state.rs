@@ -14,8 +14,8 @@ use crate::fixture::{self, VISIBILITY};
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     pub(crate) jobs: BTreeMap<u8, Alive>,
-    /// Dead letters with their queues.
-    pub(crate) dead: BTreeMap<u8, (u8, u8)>,
+    /// Dead letters with what their jobs were.
+    pub(crate) dead: BTreeMap<u8, Body>,
     /// By lane and priority; none is empty.
     pub(crate) queues: BTreeMap<(u8, u8), VecDeque<u8>>,
     /// Until when each lane waits, µs. A fetch wakes it, not the time alone.
@@ -25,11 +25,20 @@ pub(crate) struct Model {
     pub(crate) last_token: u64,
 }
 
+/// What of a job does not change, unless it moves forward.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Body {
+    pub(crate) lane: u8,
+    pub(crate) priority: u8,
+    pub(crate) bytes: u64,
+}
+
 /// A job that lives.
 #[derive(Debug)]
 pub(crate) struct Alive {
     pub(crate) lane: u8,
     pub(crate) priority: u8,
+    pub(crate) bytes: u64,
     pub(crate) place: Place,
     pub(crate) failures: u32,
     pub(crate) crashes: u32,
@@ -78,10 +87,11 @@ pub(crate) type Held = (u8, u64);
 const SPREAD_US: i64 = 60_000_000;
 
 impl Alive {
-    pub(crate) fn new(lane: u8, priority: u8) -> Self {
+    pub(crate) fn new(body: Body) -> Self {
         Self {
-            lane,
-            priority,
+            lane: body.lane,
+            priority: body.priority,
+            bytes: body.bytes,
             place: Place::Queued,
             failures: 0,
             crashes: 0,
@@ -281,8 +291,8 @@ impl Model {
             self.dead_of(scope)
         );
         for n in order {
-            let (lane, priority) = self.dead.remove(n).expect("it is dead");
-            self.jobs.insert(*n, Alive::new(lane, priority));
+            let body = self.dead.remove(n).expect("it is dead");
+            self.jobs.insert(*n, Alive::new(body));
             self.queue_last(*n);
         }
     }
@@ -297,7 +307,7 @@ impl Model {
         let matching = self
             .dead
             .iter()
-            .filter(|(n, (lane, _))| scope.matches(**n, *lane));
+            .filter(|(n, body)| scope.matches(**n, body.lane));
         matching.map(|(n, _)| *n).collect()
     }
 
@@ -380,7 +390,15 @@ impl Model {
 
     fn bury(&mut self, n: u8) {
         let job = self.jobs.remove(&n).expect("it lives");
-        self.dead.insert(n, (job.lane, job.priority));
+        let (lane, priority, bytes) = (job.lane, job.priority, job.bytes);
+        self.dead.insert(
+            n,
+            Body {
+                lane,
+                priority,
+                bytes,
+            },
+        );
     }
 }
 

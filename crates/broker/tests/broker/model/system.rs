@@ -25,9 +25,6 @@ use super::{
 };
 use crate::fixture::{MUTANT, connection, start, tenant};
 
-/// What the body of each of the model's jobs takes; [`Places`] checks it.
-pub(super) const BODY_BYTES: u64 = 85;
-
 /// One Redis for all cases; it is emptied between them.
 pub(crate) struct Server {
     runtime: Runtime,
@@ -109,8 +106,8 @@ impl System {
         options.clock = BrokerClock::Injected(clock.clone());
         options.mutant = MUTANT.get();
         options.response_timeout = Duration::from_secs(60);
-        if let Some(jobs) = settings.jobs_of_tenant {
-            options.tenant_high_water_bytes = u64::from(jobs) * BODY_BYTES;
+        if let Some(bytes) = settings.high_water_bytes() {
+            options.tenant_high_water_bytes = bytes;
         }
         let client = redis::Client::open(server.redis.url()).unwrap();
         Self {
