@@ -128,7 +128,10 @@ fn only_the_brokers_own_tests_can_run_scripts_without_their_guards() {
             let features = table["features"].as_table_mut().expect("features");
             assert!(features.remove("mutants").is_some());
         }
-        assert!(!table.to_string().contains("mutants"), "{name} enables them");
+        assert!(
+            !table.to_string().contains("mutants"),
+            "{name} enables them"
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | module | noun |
 //! |---|---|
-//! | `broker`, `options` | a process's connection, for one class |
+//! | `broker`, `options`, `connection` | a process's connection, for one class, and the watch over it |
 //! | `enqueue`, `fetch`, `acknowledge`, `turn`, `renew`, `reap`, `forgive` | the life of a job; [`Lease`] is the right to run it |
 //! | `wake` | being told that there is something to fetch |
 //! | `permit`, `permits` | the right to make one call, and Amazon's budget |
@@ -18,6 +18,7 @@ mod boot_clock;
 mod broker;
 mod cancel;
 mod caps;
+mod connection;
 mod enqueue;
 mod fence;
 mod fetch;

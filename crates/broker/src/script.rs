@@ -2,12 +2,9 @@
 
 use std::sync::LazyLock;
 
-use redis::{
-    Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, ToRedisArgs,
-    aio::ConnectionManager,
-};
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, ToRedisArgs};
 
-use crate::keys::ShardKey;
+use crate::{connection::Connection, keys::ShardKey};
 
 /// One script, with the shared functions of `lua/lane.lua` in front.
 pub(crate) struct Script {
@@ -123,10 +120,7 @@ impl Call {
     }
 
     /// Runs it; after a restart or a `SCRIPT FLUSH` loads the script first.
-    pub(crate) async fn run<T: FromRedisValue>(
-        &self,
-        connection: &ConnectionManager,
-    ) -> RedisResult<T> {
+    pub(crate) async fn run<T: FromRedisValue>(&self, connection: &Connection) -> RedisResult<T> {
         let mut connection = connection.clone();
         match self.command.query_async(&mut connection).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {

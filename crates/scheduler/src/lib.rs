@@ -5,6 +5,7 @@
 //! | [`night`] | schedules → the obligations of the coming nights |
 //! | [`dispatch`] | due obligations → jobs |
 //! | [`rebuild`] | what a Redis without a boot nonce needs |
+//! | [`settings`] | operators' weights, holds and caps → Redis |
 //! | [`reconcile`] | jobs that Redis does not know, or has given up |
 //! | [`tick`] | one pass of all of it |
 //!
@@ -18,6 +19,7 @@ pub mod night;
 pub mod rebuild;
 pub mod reconcile;
 mod scheduler;
+pub mod settings;
 pub mod tick;
 
 pub use error::TickError;

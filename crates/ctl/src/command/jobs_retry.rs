@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::jobs_show::REMEDY;
 use crate::{
-    directory, forward::forward, not_found::NotFound, output::Answer, queues::Queues,
+    directory, forward::forward, name, not_found::NotFound, output::Answer, queues::Queues,
     session::Session,
 };
 
@@ -26,6 +26,7 @@ pub(crate) struct JobsRetry {
     /// The jobs' ids
     #[arg(
         value_name = "ID",
+        value_parser = name::job_id,
         required_unless_present = "dead",
         conflicts_with = "dead"
     )]

@@ -21,9 +21,17 @@ use self::{
     tenant::{TenantStatus, Tenants},
     waits::{ClassWaits, WaitStatus, Waits},
 };
-use crate::{directory::EVERYTHING, output::Answer, queues::Queues, session::Session, table::time};
+use crate::{
+    directory::EVERYTHING,
+    output::Answer,
+    queues::Queues,
+    session::Session,
+    setting_entry::{Names, Settings},
+    table::time,
+};
 
-/// Shows the fleet at a glance: the stores, the queue of each class, where each tenant stands, how long its jobs waited
+/// Shows the fleet at a glance: the stores, the queue of each class, where each tenant stands, how long its jobs waited,
+/// and what operators have set: holds, weights and caps
 ///
 /// A wait is that of a job's first start, of this hour and the one before, true to a factor of two; a bar stands for each
 /// bucket of waits, each twice as long as the one before.
@@ -51,6 +59,8 @@ struct FleetStatus {
     tenants: Option<Vec<TenantStatus>>,
     /// How long jobs waited until they were started; null: Redis was not reached.
     waits: Option<Vec<WaitStatus>>,
+    /// Weights, holds and caps that operators have set; null: Postgres was not reached.
+    settings: Option<Settings>,
     /// What is stopped; null: Postgres was not reached.
     fences: Option<Vec<FenceStatus>>,
 }
@@ -133,6 +143,10 @@ impl FleetStatus {
             classes: stats.map(|stats| class::summed(stats, owed, now)),
             tenants: owed.map(|owed| tenant::summed(owed, queued)),
             waits: queued.map(|queued| waits::summed(&queued.waits, owed)),
+            settings: owed.map(|owed| {
+                let names = Names::new(&owed.tenants, &owed.connections);
+                owed.settings.named(&names, stats)
+            }),
             fences: owed.map(|owed| owed.fences.iter().map(FenceStatus::from).collect()),
         }
     }
@@ -159,6 +173,11 @@ impl Answer for FleetStatus {
         }
         if let Some(waits) = self.waits.as_ref().filter(|waits| !waits.is_empty()) {
             text += &format!("\n{}", Waits(waits).render(colour));
+        }
+        let settings = self.settings.as_ref();
+        let settings = settings.map(|settings| settings.render(colour));
+        if let Some(settings) = settings.filter(|table| !table.is_empty()) {
+            text += &format!("\n{settings}");
         }
         for fence in self.fences.iter().flatten() {
             let since = time(Some(fence.since));
