@@ -1,6 +1,6 @@
 //! The right to run a job.
 
-use bulkhead_domain::{ConnectionId, FencingToken, JobId};
+use bulkhead_domain::{ConnectionId, FencingToken, JobId, TenantId};
 
 /// The right to run a job until it expires by Redis time; the greater token of a job is the newer lease.
 ///
@@ -11,6 +11,9 @@ pub struct Lease {
     pub(crate) token: FencingToken,
     pub(crate) shard: u16,
     pub(crate) connection: ConnectionId,
+    pub(crate) tenant: TenantId,
+    /// What the job's body takes, as the fetch read it.
+    pub(crate) body_bytes: u32,
 }
 
 impl Lease {
@@ -41,5 +44,11 @@ impl Lease {
     #[must_use]
     pub const fn connection(&self) -> ConnectionId {
         self.connection
+    }
+
+    /// Whose job it is.
+    #[must_use]
+    pub const fn tenant(&self) -> TenantId {
+        self.tenant
     }
 }

@@ -7,7 +7,7 @@
 //! | `wake` | being told that there is something to fetch |
 //! | `permit`, `permits` | the right to make one call, and Amazon's budget |
 //! | `fence` | what stops a scope; the boot nonce |
-//! | `inspect`, `cancel`, `lane`, `tenant`, `caps`, `stats`, `trials` | what operators see and do |
+//! | `inspect`, `cancel`, `lane`, `tenant`, `caps`, `stats`, `waits`, `trials` | what operators see and do |
 //! | `script`, `keys`, `body`, `reply` | how all of it lies in Redis |
 //!
 //! The README lists the scripts in `lua/` with their keys, the states of a job, and what is guaranteed.
@@ -40,6 +40,8 @@ mod stats;
 mod tenant;
 mod trials;
 mod turn;
+mod wait_histogram;
+mod waits;
 mod wake;
 
 pub use self::acknowledge::{AcknowledgeError, Acknowledged, Acknowledgement, Outcome};
@@ -61,4 +63,5 @@ pub use self::renew::{RenewError, Renewed};
 pub use self::stats::{Counts, LaneStats, Stats};
 pub use self::trials::{DeadLetter, Incident, IncidentKind};
 pub use self::turn::Turn;
+pub use self::wait_histogram::WaitHistogram;
 pub use self::wake::{WakeMark, Wakes};

@@ -58,6 +58,7 @@ scripts! {
     PERMIT = "permit.lua", " flags=allow-oom";
     REAP = "reap.lua", " flags=allow-oom";
     RENEW = "renew.lua", " flags=allow-oom";
+    WAITS = "waits.lua", " flags=allow-oom";
     THROTTLED = "throttled.lua", " flags=allow-oom";
 }
 

@@ -14,6 +14,7 @@
 
 pub mod dispatch;
 mod error;
+mod full_tenants;
 pub mod night;
 pub mod rebuild;
 pub mod reconcile;

@@ -1,7 +1,9 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bulkhead_broker::{Broker, Fences};
 use bulkhead_store::Store;
+
+use crate::full_tenants::FullTenants;
 
 /// One scheduler process's way to Postgres and Redis.
 #[derive(Debug, Clone)]
@@ -9,6 +11,7 @@ pub struct Scheduler {
     pub(crate) store: Store,
     pub(crate) broker: Broker,
     pub(crate) fences: Fences,
+    pub(crate) full: Arc<FullTenants>,
 }
 
 /// How long a claimed obligation is this scheduler's: past this another one enqueues it.
@@ -25,6 +28,7 @@ impl Scheduler {
             store,
             broker: broker.clone(),
             fences: Fences::new(broker),
+            full: Arc::default(),
         }
     }
 }

@@ -6,11 +6,13 @@
     reason = "helpers of tests: a failure is the point, a seed must be seen"
 )]
 
+mod bounds;
 mod caps;
 mod contracts;
 mod fairness;
 mod fences;
 mod fixture;
+mod forward;
 mod guards;
 mod identities;
 mod leases;
@@ -20,3 +22,4 @@ mod operators;
 mod permits;
 mod random;
 mod turns;
+mod waits;
