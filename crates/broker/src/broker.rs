@@ -1,78 +1,37 @@
 //! A process's connection to Redis, for one class.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bulkhead_domain::{Class, ConnectionId};
-use redis::{
-    Client, RedisError, Value,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
-use secrecy::ExposeSecret;
+use redis::Client;
 
-use crate::{keys::ShardKey, options::BrokerOptions, reply::bytes};
+use crate::{connection::Connection, keys::ShardKey, node::ConnectError, options::BrokerOptions};
 
 /// The queue of one class. Clones share the connection.
 ///
 /// A lost connection is taken up again in the background; until then every call returns its error.
 #[derive(Clone)]
 pub struct Broker {
-    pub(crate) redis: ConnectionManager,
-    pub(crate) client: Client,
+    pub(crate) redis: Connection,
+    /// Where a subscription may be made.
+    pub(crate) servers: Arc<[Client]>,
     pub(crate) options: Arc<BrokerOptions>,
     pub(crate) class: Class,
     pub(crate) shards: Arc<[ShardKey]>,
 }
 
-/// Redis cannot be used at start.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// Correct the configuration.
-    #[error("the Redis URL is not one (expected redis://, rediss:// or redis+unix://)")]
-    Url(#[source] RedisError),
-    /// Nothing answers there, or it refuses the login; wait or correct the configuration.
-    #[error("cannot reach Redis")]
-    Unreachable(#[source] RedisError),
-    /// Install a newer one.
-    #[error("this Redis is version {version}; the broker's scripts need 7.0 or later")]
-    TooOld {
-        /// What it says that it is.
-        version: String,
-    },
-}
-
-/// The first major version whose scripts may say that they run when memory is full.
-const OLDEST: u32 = 7;
-
-const MIN_RECONNECT_DELAY: Duration = Duration::from_millis(50);
-const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(1);
-
 impl Broker {
-    /// Connects, and asks Redis for an answer, once.
+    /// Connects to the server, or to every node of the cluster, and asks for an answer, once.
     ///
     /// # Errors
-    /// [`ConnectError`]: the URL is malformed, or Redis does not answer now.
+    /// [`ConnectError`]: an address is malformed or not of the kind that was said, or Redis does not answer now.
     pub async fn connect(options: &BrokerOptions, class: Class) -> Result<Self, ConnectError> {
         // Redis over TLS takes the process's default provider; it stays whatever was installed before.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::open(options.url.expose_secret()).map_err(ConnectError::Url)?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(options.response_timeout))
-            .set_response_timeout(Some(options.response_timeout))
-            .set_number_of_retries(2)
-            .set_min_delay(MIN_RECONNECT_DELAY)
-            .set_max_delay(MAX_RECONNECT_DELAY);
-        let mut redis = ConnectionManager::new_with_config(client.clone(), config)
-            .await
-            .map_err(ConnectError::Unreachable)?;
-        let hello: HashMap<String, Value> = redis::cmd("HELLO")
-            .query_async(&mut redis)
-            .await
-            .map_err(ConnectError::Unreachable)?;
-        let version = hello.get("version").and_then(bytes).unwrap_or_default();
-        check_version(&String::from_utf8_lossy(version))?;
+        let (redis, servers) = Connection::open(options).await?;
         Ok(Self {
             redis,
-            client,
+            servers: servers.into(),
             options: Arc::new(options.clone()),
             class,
             shards: shard_keys(class, options.shards),
@@ -134,32 +93,8 @@ impl std::fmt::Debug for Broker {
     }
 }
 
-fn check_version(version: &str) -> Result<(), ConnectError> {
-    let major = version.split('.').next().and_then(|part| part.parse().ok());
-    if major.is_some_and(|major: u32| major >= OLDEST) {
-        return Ok(());
-    }
-    Err(ConnectError::TooOld {
-        version: version.to_owned(),
-    })
-}
-
 fn shard_keys(class: Class, shards: u16) -> Arc<[ShardKey]> {
     (0..shards.max(1))
         .map(|shard| ShardKey::new(class, shard))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_redis_before_7_is_refused_by_its_version() {
-        assert!(check_version("7.0.15").is_ok());
-        assert!(check_version("8.2").is_ok());
-        let refused = check_version("6.2.14").expect_err("too old").to_string();
-        assert!(refused.contains("6.2.14"), "{refused}");
-        assert!(check_version("").is_err());
-    }
 }

@@ -16,6 +16,11 @@ impl ShardKey {
         &self.0
     }
 
+    /// A second key that never exists; `script.rs` says what for.
+    pub(crate) fn whole(&self) -> String {
+        self.key("whole")
+    }
+
     /// The shard's key called `name`.
     pub(crate) fn key(&self, name: &str) -> String {
         format!("{}:{name}", self.0)

@@ -3,6 +3,7 @@
 //! | module | noun |
 //! |---|---|
 //! | `broker`, `options` | a process's connection, for one class |
+//! | `connection`, `node` | how it reaches one server, or a cluster |
 //! | `enqueue`, `fetch`, `acknowledge`, `renew`, `reap`, `forgive` | the life of a job; [`Lease`] is the right to run it |
 //! | `wake` | being told that there is something to fetch |
 //! | `permit`, `permits` | the right to make one call, and Amazon's budget |
@@ -17,6 +18,7 @@ mod body;
 mod boot_clock;
 mod broker;
 mod cancel;
+mod connection;
 mod enqueue;
 mod fence;
 mod fetch;
@@ -25,6 +27,7 @@ mod inspect;
 mod keys;
 mod lane;
 mod lease;
+mod node;
 mod options;
 mod permit;
 mod permits;
@@ -39,7 +42,7 @@ mod wake;
 
 pub use self::acknowledge::{AcknowledgeError, Acknowledged, Acknowledgement, Outcome};
 pub use self::boot_clock::BootInstant;
-pub use self::broker::{Broker, ConnectError};
+pub use self::broker::Broker;
 pub use self::cancel::Cancelled;
 pub use self::enqueue::{EnqueueError, Enqueued};
 pub use self::fence::{FenceError, Fences, StopScope};
@@ -47,6 +50,7 @@ pub use self::fetch::{FetchError, FetchRequest, Fetched, Leased};
 pub use self::forgive::ForgiveError;
 pub use self::inspect::{InspectError, JobEntry, JobFilter, JobState, Presence};
 pub use self::lease::Lease;
+pub use self::node::ConnectError;
 pub use self::options::{BrokerClock, BrokerOptions, TestClock};
 pub use self::permit::{Permit, PermitAnswer, PermitExpired, PermitSubject, Stop};
 pub use self::permits::{PermitError, Permits};

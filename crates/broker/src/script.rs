@@ -1,21 +1,23 @@
-//! The Lua scripts: loaded once, called by hash, loaded again when Redis has forgotten them.
+//! The Lua scripts: called by hash, and sent in full to a server that does not know them.
 
 use std::sync::LazyLock;
 
-use redis::{
-    Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, ToRedisArgs,
-    aio::ConnectionManager,
-};
+use redis::{Arg, Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, ToRedisArgs};
 
-use crate::keys::ShardKey;
+use crate::{connection::Connection, keys::ShardKey};
 
 /// One script, with the shared functions of `lua/lane.lua` in front.
-pub(crate) struct Script(LazyLock<redis::Script>);
+pub(crate) struct Script(LazyLock<Text>);
+
+struct Text {
+    code: &'static str,
+    hash: String,
+}
 
 macro_rules! scripts {
     ($($name:ident = $file:literal, $flags:literal;)*) => {
         $(pub(crate) static $name: Script = Script(LazyLock::new(|| {
-            redis::Script::new(concat!(
+            Text::new(concat!(
                 "#!lua", $flags, "\n",
                 include_str!("../lua/lane.lua"),
                 include_str!(concat!("../lua/", $file)),
@@ -48,16 +50,30 @@ scripts! {
 
 impl Script {
     /// A call of this script on `shard` at the time `now` (empty: Redis's own).
+    ///
+    /// Of the two keys only the first is used, and neither exists. While a cluster moves the shard's slot, its keys lie
+    /// on two nodes. With a single missing key the old node would send the script on to the new one, which would run it
+    /// on its half of the shard; with two of them the new one says `TRYAGAIN` until it has the whole slot.
     pub(crate) fn on(&'static self, shard: &ShardKey, now: &str) -> Call {
         let mut command = redis::cmd("EVALSHA");
         command
-            .arg(self.0.get_hash())
-            .arg(1)
+            .arg(&self.0.hash)
+            .arg(2)
             .arg(shard.tag())
+            .arg(shard.whole())
             .arg(now);
         Call {
             script: self,
             command,
+        }
+    }
+}
+
+impl Text {
+    fn new(code: &'static str) -> Self {
+        Self {
+            code,
+            hash: redis::Script::new(code).get_hash().to_owned(),
         }
     }
 }
@@ -74,18 +90,27 @@ impl Call {
         self
     }
 
-    /// Runs it; after a restart or a `SCRIPT FLUSH` loads the script first.
-    pub(crate) async fn run<T: FromRedisValue>(
-        &self,
-        connection: &ConnectionManager,
-    ) -> RedisResult<T> {
+    /// Runs it; after a restart or a `SCRIPT FLUSH`, and on a node that has just got the shard, the script is sent
+    /// along. Not loaded by a call of its own: that would have to find the same node.
+    pub(crate) async fn run<T: FromRedisValue>(&self, connection: &Connection) -> RedisResult<T> {
         let mut connection = connection.clone();
         match self.command.query_async(&mut connection).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.script.0.load_async(&mut connection).await?;
-                self.command.query_async(&mut connection).await
+                self.in_full().query_async(&mut connection).await
             }
             answered => answered,
         }
+    }
+
+    fn in_full(&self) -> Cmd {
+        let mut command = redis::cmd("EVAL");
+        command.arg(self.script.0.code);
+        // Without `EVALSHA` and the hash.
+        for argument in self.command.args_iter().skip(2) {
+            if let Arg::Simple(argument) = argument {
+                command.arg(argument);
+            }
+        }
+        command
     }
 }

@@ -1,6 +1,6 @@
 //! Being told that something can be run, instead of asking again and again.
 
-use std::{sync::Arc, time::Duration};
+use std::{process, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use redis::{Client, RedisResult, aio::PubSub};
@@ -10,6 +10,8 @@ use crate::broker::Broker;
 
 /// A subscription to the class's shards, on a connection of its own: it waits without a limit, so no response timeout
 /// may end it. A message only says *look*; what is to be found stands in Redis.
+///
+/// Every node of a cluster hears what is published on any of them: one is listened to, and when that ends the next.
 ///
 /// Clones share it; the last one ends it.
 #[derive(Debug, Clone)]
@@ -51,7 +53,7 @@ impl Broker {
     fn listen_to(&self, channel: &str) -> Wakes {
         let channels: Vec<String> = self.shards.iter().map(|shard| shard.key(channel)).collect();
         let (sender, counts) = watch::channel(vec![0; channels.len()]);
-        let listener = tokio::spawn(listen(self.client.clone(), channels, sender));
+        let listener = tokio::spawn(listen(Arc::clone(&self.servers), channels, sender));
         Wakes {
             counts,
             _listener: Arc::new(Listener(listener)),
@@ -83,16 +85,21 @@ impl Wakes {
 }
 
 /// Counts messages, for ever. While there is no subscription workers look by time.
-async fn listen(client: Client, channels: Vec<String>, counts: watch::Sender<Vec<u64>>) {
-    loop {
-        if let Ok(Ok(pubsub)) = time::timeout(CONNECT_TIMEOUT, subscribe(&client, &channels)).await
-        {
+async fn listen(servers: Arc<[Client]>, channels: Vec<String>, counts: watch::Sender<Vec<u64>>) {
+    for client in in_turn(&servers) {
+        if let Ok(Ok(pubsub)) = time::timeout(CONNECT_TIMEOUT, subscribe(client, &channels)).await {
             // Whatever was said before the subscription was not heard.
             counts.send_modify(|counts| counts.iter_mut().for_each(|count| *count += 1));
             hear(pubsub, &channels, &counts).await;
         }
         time::sleep(RECONNECT_DELAY).await;
     }
+}
+
+/// For ever, from another one in each process: a node does not serve the whole fleet while others do nothing.
+fn in_turn(servers: &[Client]) -> impl Iterator<Item = &Client> {
+    let first = usize::try_from(process::id()).unwrap_or_default() % servers.len().max(1);
+    servers.iter().cycle().skip(first)
 }
 
 async fn subscribe(client: &Client, channels: &[String]) -> RedisResult<PubSub> {

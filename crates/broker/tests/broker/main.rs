@@ -6,6 +6,7 @@
     reason = "helpers of tests: a failure is the point, a seed must be seen"
 )]
 
+mod cluster;
 mod fairness;
 mod fences;
 mod fixture;
