@@ -93,6 +93,7 @@ impl Session {
         let url = self.config.redis.url()?;
         let options = BrokerOptions {
             shards: self.config.broker.shards,
+            nodes: self.config.redis.nodes.clone(),
             ..BrokerOptions::new(url.clone())
         };
         let connect = async { Ok::<_, Infallible>(Broker::connect(&options, Class::Sync).await) };

@@ -5,6 +5,7 @@ mod cli;
 mod member;
 mod onboarding;
 mod options;
+mod redis;
 
 use std::{
     fs,
@@ -20,8 +21,9 @@ pub use self::{
     member::{Member, MemberOptions, Metrics},
     onboarding::{APPLICATION, Night, Onboarded, TenantPlan, tenant_plans},
     options::FleetOptions,
+    redis::FleetRedis,
 };
-use crate::{PostgresOptions, PostgresServer, RedisOptions, RedisServer, folder::ServerFolder};
+use crate::{PostgresOptions, PostgresServer, folder::ServerFolder};
 
 /// The database of the fleet.
 pub const DATABASE: &str = "bulkhead";
@@ -36,7 +38,7 @@ pub struct Fleet {
     /// The fleet's Postgres, migrated.
     pub postgres: PostgresServer,
     /// The fleet's Redis.
-    pub redis: RedisServer,
+    pub redis: FleetRedis,
     /// The simulated Amazon.
     pub amazon: Amazon,
     options: FleetOptions,
@@ -53,9 +55,8 @@ impl Fleet {
         private_folder(&folder.join("logs"))?;
         let (redis, postgres, amazon) = tokio::try_join!(
             async {
-                RedisServer::start(RedisOptions::default())
-                    .await
-                    .map_err(anyhow::Error::from)
+                let redis = FleetRedis::start(options.redis_cluster).await;
+                redis.map_err(anyhow::Error::from)
             },
             async {
                 let durable = options.durable;
@@ -149,13 +150,14 @@ impl Fleet {
         let ready = &self.amazon.ready;
         let text = format!(
             "# Written by the dev stack. URLs of Postgres and keyrings differ by class and come from the environment.\n\
-             [redis]\nurl = \"{redis}\"\n\n\
+             [redis]\nurl = \"{redis}\"\nnodes = {nodes:?}\n\n\
              [amazon]\nlwa_url = \"{lwa}\"\ntime_scale = {scale:?}\njitter_ms = {jitter}\n\n\
              [amazon.endpoints]\nna = \"{na}\"\neu = \"{eu}\"\nfe = \"{fe}\"\n\n\
              [broker]\nvisibility_timeout_ms = {visibility}\n\n\
              [worker]\nconcurrency = {concurrency}\n\n\
              [scheduler]\ntick_ms = {tick}\n",
             redis = self.redis.url(),
+            nodes = self.redis.addresses(),
             lwa = ready.lwa_url,
             scale = self.options.time_scale,
             jitter = self.options.jitter_ms,

@@ -54,6 +54,10 @@ impl RedisCluster {
         &self.nodes
     }
 
+    pub(crate) fn first(&mut self) -> &mut RedisServer {
+        &mut self.nodes[0]
+    }
+
     /// `redis://127.0.0.1:port` of the first node.
     pub fn url(&self) -> String {
         url(&self.nodes[0])

@@ -19,7 +19,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut command = Command::new(&program);
     match state.redis_url.strip_prefix("redis+unix://") {
         Some(socket) => command.arg("-s").arg(socket),
-        None => command.arg("-u").arg(&state.redis_url),
+        // Of a cluster's nodes it follows what one says of another.
+        None => command.arg("-c").arg("-u").arg(&state.redis_url),
     };
     let error = command.args(&args.arguments).exec();
     Err(error).with_context(|| format!("run {}", program.display()))
