@@ -1,7 +1,8 @@
 //! A night on a Redis Cluster of three nodes: as on one server, also when a node loses what it held.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bulkhead_devstack::fleet::{FleetOptions, Member};
+use serde_json::Value;
 
 use crate::{
     judge::JudgedNight,
@@ -35,7 +36,7 @@ fn every_node_is_in_use(night: &mut JudgedNight) -> Result<()> {
             used[cluster.node_of(&format!("{{{class}.{shard}}}"))?] = true;
         }
     }
-    anyhow::ensure!(used == [true; 3], "the nodes in use: {used:?}");
+    ensure!(used == [true; 3], "the nodes in use: {used:?}");
     Ok(())
 }
 
@@ -45,6 +46,8 @@ async fn a_night_on_a_cluster_stores_every_order_once_and_stays_within_every_pla
     every_node_is_in_use(&mut night)?;
     let (_scheduler, _workers) = crew(&night).await?;
     night.enqueue_all().await?;
+    let status: Value = night.fleet.cli().json(&["status"]).await?;
+    ensure!(status["redis"]["reachable"] == true, "{status}");
     night.until_all_syncs_are_done().await?;
     night.as_if_nothing_had_happened().await
 }

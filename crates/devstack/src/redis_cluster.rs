@@ -98,6 +98,17 @@ impl RedisCluster {
         self.until_ok().await
     }
 
+    /// The same with every node at once.
+    ///
+    /// # Errors
+    /// As [`RedisCluster::start`].
+    pub async fn restart_all_empty(&mut self) -> Result<(), StartError> {
+        for node in &mut self.nodes {
+            node.restart_empty().await?;
+        }
+        self.until_ok().await
+    }
+
     /// SIGKILL to a node.
     pub fn kill(&self, node: usize) {
         self.nodes[node].kill();

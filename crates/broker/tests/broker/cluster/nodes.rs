@@ -82,6 +82,22 @@ async fn a_process_starts_by_whichever_node_answers() {
     assert_eq!(broker.stats().await.unwrap().total.queued, 40);
 }
 
+#[tokio::test]
+async fn a_cluster_that_was_away_as_a_whole_is_taken_up_again_by_the_same_broker() {
+    let mut clustered =
+        Clustered::with(|options| options.response_timeout = Duration::from_millis(500)).await;
+    let broker = clustered.broker.clone();
+    broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
+    for node in 0..3 {
+        clustered.cluster.kill(node);
+    }
+    broker.enqueue(&[job(2, 1, 1)]).await.unwrap_err();
+    broker.stats().await.unwrap_err();
+    clustered.cluster.restart_all_empty().await.unwrap();
+    until_ok(async || broker.enqueue(&[job(2, 1, 1)]).await).await;
+    assert_eq!(broker.stats().await.unwrap().total.queued, 1);
+}
+
 async fn refusal(options: &BrokerOptions) -> ConnectError {
     Broker::connect(options, Class::Sync).await.unwrap_err()
 }
@@ -109,6 +125,18 @@ async fn a_cluster_given_as_a_server_and_a_server_given_as_a_cluster_are_one_cle
         address(&server)
     );
     assert!(error.starts_with(&wanted), "{error}");
+
+    let alone = RedisServer::start(RedisOptions {
+        tcp: true,
+        config: vec!["cluster-enabled yes".into()],
+        ..RedisOptions::default()
+    });
+    let alone = alone.await.unwrap();
+    options.nodes = vec![first.clone(), address(&alone)];
+    assert!(matches!(
+        refusal(&options).await,
+        ConnectError::NotJoined { .. }
+    ));
 
     options.nodes = vec![first.clone(), "nonsense".to_owned()];
     assert!(matches!(refusal(&options).await, ConnectError::Node { .. }));

@@ -1,12 +1,16 @@
 //! A slot moves to another node while its shard is worked on.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    time::Duration,
+};
 
 use bulkhead_broker::{Acknowledgement, Enqueued, FetchRequest, Outcome, Presence};
 use bulkhead_domain::{Job, WorkerId};
 
 use super::{Clustered, tag, until_ok};
-use crate::fixture::{connection, job, tenant};
+use crate::fixture::{connection, job, job_id, tenant};
 
 /// Jobs of the shard, one lane each.
 fn jobs_of(clustered: &Clustered, shard: u16, numbers: std::ops::Range<u128>) -> Vec<Job> {
@@ -59,17 +63,33 @@ async fn a_script_never_runs_on_half_of_a_shard() {
 async fn a_slot_that_moves_in_mid_run_loses_nothing_and_runs_nothing_twice() {
     let clustered =
         Clustered::with(|options| options.response_timeout = Duration::from_millis(200)).await;
-    let shard = clustered.shard_on(0);
-    let jobs = jobs_of(&clustered, shard, 0..1_500);
+    let (broker, shard) = (&clustered.broker, clustered.shard_on(0));
+    let lanes = jobs_of(&clustered, shard, 0..200);
+    let (enqueued, ran) = (RefCell::new(BTreeSet::new()), RefCell::new(BTreeSet::new()));
+    let (moved, all_enqueued) = (Cell::new(false), Cell::new(false));
     let enqueue = async {
-        for batch in jobs.chunks(10) {
-            until_ok(async || clustered.broker.enqueue(batch).await).await;
+        let mut numbers = 1_000..;
+        while !moved.get() {
+            let jobs: Vec<Job> = numbers
+                .by_ref()
+                .take(10)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .zip(lanes.iter().cycle().skip(enqueued.borrow().len()))
+                .map(|(n, lane)| Job {
+                    id: job_id(n),
+                    ..lane.clone()
+                })
+                .collect();
+            until_ok(async || broker.enqueue(&jobs).await).await;
+            enqueued.borrow_mut().extend(jobs.iter().map(|job| job.id));
         }
+        all_enqueued.set(true);
     };
     let work = async {
         let worker = WorkerId::new("a".to_owned());
-        let (mut ran, mut sequence) = (BTreeSet::new(), 0);
-        while ran.len() < jobs.len() {
+        let mut sequence = 0;
+        while !all_enqueued.get() || ran.borrow().len() < enqueued.borrow().len() {
             sequence += 1;
             let request = FetchRequest {
                 worker: &worker,
@@ -77,36 +97,39 @@ async fn a_slot_that_moves_in_mid_run_loses_nothing_and_runs_nothing_twice() {
                 sequence,
                 max: 7,
             };
-            let fetched = until_ok(async || clustered.broker.fetch(&request).await).await;
+            let fetched = until_ok(async || broker.fetch(&request).await).await;
             for one in &fetched.leased {
-                assert!(ran.insert(one.job.id), "{} ran twice", one.job.id);
+                assert!(
+                    ran.borrow_mut().insert(one.job.id),
+                    "{} ran twice",
+                    one.job.id
+                );
             }
-            let acknowledgements: Vec<_> = fetched
-                .leased
-                .into_iter()
-                .map(|one| Acknowledgement {
-                    lease: one.lease,
-                    outcome: Outcome::Complete,
-                })
-                .collect();
-            until_ok(async || clustered.broker.acknowledge(shard, &acknowledgements).await).await;
-            tokio::task::yield_now().await;
+            let done = fetched.leased.into_iter().map(|one| Acknowledgement {
+                lease: one.lease,
+                outcome: Outcome::Complete,
+            });
+            let done: Vec<_> = done.collect();
+            until_ok(async || broker.acknowledge(shard, &done).await).await;
         }
     };
     let reshard = async {
-        let ids: Vec<_> = jobs.iter().map(|job| job.id).take(20).collect();
+        let ids: Vec<_> = lanes.iter().map(|job| job.id).take(20).collect();
         for to in [2, 1, 0] {
+            let enough = ran.borrow().len() + 50;
+            while ran.borrow().len() < enough {
+                until_ok(async || broker.exists(&ids).await).await;
+            }
             let slot = clustered.cluster.open_slot(&tag(shard), to).unwrap();
             // Between two steps the others get on with what they can.
-            while slot.move_keys(3).unwrap() > 0 {
-                until_ok(async || clustered.broker.exists(&ids).await).await;
+            while slot.move_keys(1).unwrap() > 0 {
+                until_ok(async || broker.exists(&ids).await).await;
             }
             slot.finish().unwrap();
-            for _ in 0..20 {
-                until_ok(async || clustered.broker.exists(&ids).await).await;
-            }
         }
+        moved.set(true);
     };
     tokio::join!(enqueue, work, reshard);
+    assert_eq!(ran, enqueued);
     assert_eq!(clustered.leftovers().await, Vec::<String>::new());
 }
