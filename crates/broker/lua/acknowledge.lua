@@ -19,7 +19,9 @@ for at = others, total, 5 do
 end
 local held = call('HMGET', HOLDERS, unpack(ids))
 local cancelled = call('EXISTS', CANCELLED) == 1
-local reply, seen, done, gone = {}, {}, {}, {}
+-- Read before anything is forgotten: they say whose place is free.
+local bodies = call('EXISTS', CAPS) == 1 and call('HMGET', JOBS, unpack(ids))
+local reply, seen, done, gone, landed = {}, {}, {}, {}, {}
 local ended, forgotten = 0, 0
 local before
 
@@ -38,6 +40,7 @@ local function may_end(position, token)
     seen[id] = true
     ended = ended + 1
     done[ended] = id
+    landed[ended] = bodies and bodies[position]
     return true
   end
 end
@@ -110,6 +113,10 @@ if forgotten > 0 then
   if call('EXISTS', TRIALS) == 1 then
     call('HDEL', TRIALS, unpack(gone))
   end
+end
+if bodies and ended > 0 then
+  before = before or horizon()
+  land(done, landed)
 end
 if before then
   announce(before)

@@ -4,6 +4,7 @@
   ARGV[4]  max, ≤ 256     ARGV[5]  visibility timeout, µs
   The same worker and sequence are answered with the same jobs, as far as it still holds them: a reply may be lost.
   Before, up to 100 due jobs are queued and up to 100 parked lanes woken.
+  No more are leased than CAPS let be in flight; up to 128 lanes and tenants beyond a lowered cap leave the choice.
   Returns 'FETCHED', token, µs until something else becomes runnable (-1: nothing will by time), and three lists, job
   by job: ids, bodies, trials (empty if no job has any); or 'STALE', the newer sequence that this worker has used. ]]
 local now, worker, sequence = now_us(ARGV[1]), ARGV[2], ARGV[3]
@@ -91,34 +92,89 @@ local function weight_of(tenant)
   return weighted and tonumber(call('HGET', WEIGHTS, tenant)) or 1
 end
 
+-- While caps exist: what may yet be taken from whom, and the entries of the index for what was.
+local capped, cappings, rooms, flights_c, flights_t = call('EXISTS', CAPS) == 1, 0, {}, {}, {}
+local function room_left(kind, id)
+  rooms[kind .. id] = rooms[kind .. id] or room_of(kind, id)
+  return rooms[kind .. id]
+end
+
+-- Notes that the jobs from one position to another fly.
+local function fly(from, to, connection, tenant)
+  rooms['c' .. connection] = rooms['c' .. connection] - (to - from + 1)
+  rooms['t' .. tenant] = rooms['t' .. tenant] - (to - from + 1)
+  for n = from, to do
+    flights_c[2 * n - 1], flights_c[2 * n] = 0, connection .. chosen[n]
+    flights_t[2 * n - 1], flights_t[2 * n] = 0, tenant .. chosen[n]
+  end
+end
+
+-- Takes who is at its cap out of the choice, until one of its leases ends or the cap is raised.
+local function cap(kind, id, served)
+  cappings = cappings + 1
+  call('ZADD', CAPPED, served, kind .. id)
+  some_capped = true
+  local lane = kind == 'c' and call('HGET', LANES, id)
+  if lane then
+    make_unready(lane, id)
+  elseif kind == 't' then
+    leave_choice(id)
+  end
+end
+
 local function serve(tenant, served, weight, share)
+  if capped and room_left('t', tenant) < 1 then
+    cap('t', tenant, 0)
+    return
+  end
+  share = capped and math.min(share, room_left('t', tenant)) or share
   vtime = math.max(vtime, served)
   local ready = call('ZRANGE', READY .. tenant, 0, math.ceil(share / quantum) - 1, 'WITHSCORES')
   local scores, drained, each = {}, {}, math.max(quantum, math.floor(2 * share / #ready))
+  local full = {}
   for at = 1, #ready, 2 do
     if share > 0 then
-      local jobs, empty = take(QUEUE .. ready[at], math.min(each, share))
-      visits, share, served = visits + 1, share - jobs, served + jobs / weight
+      local connection, wanted, jobs, empty = sub(ready[at], 1, 16), math.min(each, share), 0, false
+      if capped then
+        wanted = math.min(wanted, room_left('c', connection))
+      end
+      if wanted > 0 then
+        jobs, empty = take(QUEUE .. ready[at], wanted)
+        visits, share, served = visits + 1, share - jobs, served + jobs / weight
+        drained[#drained + 1] = empty and ready[at] or nil
+      end
       scores[at], scores[at + 1] = ready[at + 1] + jobs, ready[at]
-      drained[#drained + 1] = empty and ready[at] or nil
+      if capped then
+        fly(taken - jobs + 1, taken, connection, tenant)
+        if room_left('c', connection) < 1 then
+          full[#full + 1] = { connection, scores[at] }
+        end
+      end
     end
   end
   call('ZADD', READY .. tenant, 'XX', unpack(scores))
   tenant_scores[#tenant_scores + 1], tenant_scores[#tenant_scores + 2] = served, tenant
-  if #drained > 0 then
+  local tenant_full = capped and room_left('t', tenant) < 1
+  if #drained > 0 or #full > 0 or tenant_full then
     write_tenants()
     call('SET', VTIME, vtime)
     for _, name in ipairs(drained) do
       mark_drained(sub(name, 1, 16), sub(name, 17))
+    end
+    for _, lane in ipairs(full) do
+      cap('c', lane[1], lane[2])
+    end
+    if tenant_full then
+      cap('t', tenant, 0)
     end
   end
 end
 
 -- Each round gives a turn to the tenants that were served least, as many as may fill the room. A turn is worth several
 -- jobs, all charged: the same shares in the long run, and fewer calls for each job. Bounded by the jobs that are taken
--- and the ghosts that are cleared away.
+-- and the ghosts that are cleared away. Who turns out to be at a cap that was lowered costs the others no visit.
 local worth = quantum
-while taken < max and visits < 2 * max do
+while taken < max and visits < 2 * max and cappings < 128 + max do
   local room, before = max - taken, taken
   local wanted = math.ceil(room / worth)
   local tenants = call('ZRANGE', TENANTS, 0, wanted - 1, 'WITHSCORES')
@@ -176,5 +232,9 @@ end
 call('SET', TOKEN, digits)
 call('ZADD', LEASES, unpack(leases))
 call('HSET', HOLDERS, unpack(holders))
+if capped then
+  call('ZADD', FLIGHT_C, unpack(flights_c))
+  call('ZADD', FLIGHT_T, unpack(flights_t))
+end
 call('SET', FETCHES .. worker, sequence .. digits .. table.concat(chosen), 'PX', 3600000)
 return answer(token, wait, chosen)

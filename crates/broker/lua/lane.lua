@@ -3,8 +3,9 @@
   KEYS[2]  a key that does not exist: a cluster that moves the slot then runs no script on half of the shard (script.rs)
   ARGV[1]  the time in µs of a test, `+µs` or `-µs` to shift Redis's own, or empty for Redis's own
 
-  A lane is *ready*, and stands in `ready:<tenant>`, if it has queued jobs and is neither parked nor paused; a tenant
-  stands in `tenants` if it has a ready lane. Both are scored by virtual time: how much service they have had. ]]
+  A lane is *ready*, and stands in `ready:<tenant>`, if it has queued jobs and is neither parked, paused nor capped; a
+  tenant stands in `tenants` if it has a ready lane and is neither held nor capped. Both are scored by virtual time: how
+  much service they have had. ]]
 local call, sub = redis.call, string.sub
 local P = KEYS[1]
 local JOBS = P .. ':jobs' -- hash: id → body (src/body.rs); the claim on an id
@@ -19,6 +20,10 @@ local PARKED = P .. ':parked' -- sorted set: connections by the time until which
 local PAUSED = P .. ':paused' -- set: connections that an operator holds
 local HELD = P .. ':held' -- set: tenants that an operator holds; '*' for the class
 local WEIGHTS = P .. ':weights' -- hash: tenant → weight of its share; 1 if absent
+local CAPS = P .. ':caps' -- hash: 'c' connection, 't' tenant, or 'c', 't' for every other one → most in flight
+local FLIGHT_C = P .. ':flight_c' -- sorted set while CAPS exists: connection and id of every lease
+local FLIGHT_T = P .. ':flight_t' -- sorted set while CAPS exists: tenant and id of every lease
+local CAPPED = P .. ':capped' -- sorted set: 'c' connections and 't' tenants at their cap, by the virtual time they left at
 local DUE = P .. ':due' -- sorted set: delayed jobs by the time when they may run, µs
 local LEASES = P .. ':leases' -- sorted set: jobs in flight by the time when their lease expires, µs
 local HOLDERS = P .. ':holders' -- hash: id → fencing token (16 digits) and worker, padded
@@ -72,9 +77,20 @@ local function ready_name(lane, connection)
   return connection .. sub(lane, 17, 17)
 end
 
--- Takes a tenant with ready lanes into the choice, unless it is held: level with the shard, or where it left off.
+local some_capped
+-- The virtual time at which a 'c' connection or 't' tenant left the choice because it was at its cap; false if it is
+-- not. Mostly none is.
+local function is_capped(member)
+  if some_capped == nil then
+    some_capped = call('EXISTS', CAPPED) == 1
+  end
+  return some_capped and call('ZSCORE', CAPPED, member)
+end
+
+-- Takes a tenant with ready lanes into the choice, unless it is held or capped: level with the shard, or where it left
+-- off.
 local function enter_choice(tenant)
-  if call('SISMEMBER', HELD, tenant) == 1 then
+  if call('SISMEMBER', HELD, tenant) == 1 or is_capped('t' .. tenant) then
     return
   end
   local start = tonumber(call('GET', VTIME) or 0)
@@ -94,10 +110,12 @@ local function leave_choice(tenant)
   end
 end
 
--- Makes a lane with queued jobs ready, unless it is parked, paused, or ready already. A lane begins level with its
--- tenant's least served one: resting earns no claim.
-local function make_ready(lane, connection)
-  if call('ZSCORE', PARKED, connection) or call('SISMEMBER', PAUSED, connection) == 1 then
+-- Makes a lane with queued jobs ready, unless it is parked, paused, capped, or ready already. A lane begins level with
+-- its tenant's least served one: resting earns no claim. One that was capped begins where it left off, or it would come
+-- first each time; a score more than a turn ahead is of an older count.
+local function make_ready(lane, connection, left_off)
+  if call('ZSCORE', PARKED, connection) or call('SISMEMBER', PAUSED, connection) == 1
+    or is_capped('c' .. connection) then
     return
   end
   local tenant, name = sub(lane, 1, 16), ready_name(lane, connection)
@@ -106,7 +124,11 @@ local function make_ready(lane, connection)
     return
   end
   local first = call('ZRANGE', ready, 0, 0, 'WITHSCORES')
-  call('ZADD', ready, first[2] or 0, name)
+  local start = tonumber(first[2] or left_off or 0)
+  if left_off and left_off - start <= 256 then
+    start = math.max(start, left_off)
+  end
+  call('ZADD', ready, start, name)
   if not first[1] then
     enter_choice(tenant)
   end
@@ -197,6 +219,57 @@ end
 local function end_lease(id)
   call('ZREM', LEASES, id)
   call('HDEL', HOLDERS, id)
+end
+
+-- The connection and the tenant of a lease's job. One whose body is gone counts for nobody.
+local function owners(body)
+  if body then
+    return sub(body, 19, 34), sub(body, 3, 18)
+  end
+  return string.rep('\0', 16), string.rep('\0', 16)
+end
+
+-- How many more jobs of a connection ('c') or a tenant ('t') may be in flight.
+local function room_of(kind, id)
+  local own, every = unpack(call('HMGET', CAPS, kind .. id, kind))
+  local most = tonumber(own or every or nil)
+  if not most then
+    return math.huge
+  end
+  local flight = kind == 'c' and FLIGHT_C or FLIGHT_T
+  return most - call('ZLEXCOUNT', flight, '[' .. id, '[' .. id .. string.rep('\255', 16))
+end
+
+-- Brings a connection or a tenant back into the choice, if it was at its cap and is not now.
+local function uncap(kind, id)
+  local left_off = is_capped(kind .. id)
+  if not left_off or room_of(kind, id) < 1 then
+    return
+  end
+  call('ZREM', CAPPED, kind .. id)
+  local lane = kind == 'c' and call('HGET', LANES, id)
+  if lane then
+    make_ready(lane, id, tonumber(left_off))
+  elseif kind == 't' and call('EXISTS', READY .. id) == 1 then
+    enter_choice(id)
+  end
+end
+
+-- Takes leases that ended out of the index, which CAPS says is kept; what they made room for comes back.
+local function land(ids, bodies)
+  local of_connections, of_tenants, connections, tenants = {}, {}, {}, {}
+  for n, id in ipairs(ids) do
+    connections[n], tenants[n] = owners(bodies[n])
+    of_connections[n], of_tenants[n] = connections[n] .. id, tenants[n] .. id
+  end
+  call('ZREM', FLIGHT_C, unpack(of_connections))
+  call('ZREM', FLIGHT_T, unpack(of_tenants))
+  if call('EXISTS', CAPPED) == 1 then
+    for n = 1, #ids do
+      uncap('c', connections[n])
+      uncap('t', tenants[n])
+    end
+  end
 end
 
 -- Forgets a job.

@@ -14,13 +14,14 @@ end
 local SPREAD_US = 60000000
 local before, reply = horizon(), {}
 local holders, held = call('HMGET', HOLDERS, unpack(expired)), {}
+local bodies = call('HMGET', JOBS, unpack(expired))
 for n = 1, #expired do
   holders[n] = worker_of(holders[n] or '')
   held[holders[n]] = (held[holders[n]] or 0) + 1
 end
 for n = #expired, 1, -1 do
   local id = expired[n]
-  local worker, body = holders[n], call('HGET', JOBS, id)
+  local worker, body = holders[n], bodies[n]
   local word, buried, letter = 'REQUEUED', '', ''
   end_lease(id)
   if not body or call('SREM', CANCELLED, id) == 1 then
@@ -50,6 +51,9 @@ for n = #expired, 1, -1 do
   for _, part in ipairs({ id, word, buried, letter }) do
     reply[#reply + 1] = part
   end
+end
+if call('EXISTS', CAPS) == 1 then
+  land(expired, bodies)
 end
 announce(before)
 return reply

@@ -33,6 +33,7 @@ scripts! {
     REDRIVE = "redrive.lua", "";
     ACKNOWLEDGE = "acknowledge.lua", " flags=allow-oom";
     CANCEL = "cancel.lua", " flags=allow-oom";
+    CAP = "cap.lua", " flags=allow-oom";
     DISCARD = "discard.lua", " flags=allow-oom";
     ESTABLISH = "establish.lua", " flags=allow-oom";
     FETCH = "fetch.lua", " flags=allow-oom";
@@ -47,6 +48,20 @@ scripts! {
     RENEW = "renew.lua", " flags=allow-oom";
     THROTTLED = "throttled.lua", " flags=allow-oom";
 }
+
+/// The two scripts that it is made of are the ones that are called alone.
+pub(crate) static TURN: Script = Script(LazyLock::new(|| {
+    Text::new(concat!(
+        "#!lua flags=allow-oom\n",
+        include_str!("../lua/lane.lua"),
+        "local function acknowledge(ARGV)\n",
+        include_str!("../lua/acknowledge.lua"),
+        "end\nlocal function fetch(ARGV)\n",
+        include_str!("../lua/fetch.lua"),
+        "end\n",
+        include_str!("../lua/turn.lua"),
+    ))
+}));
 
 impl Script {
     /// A call of this script on `shard` at the time `now` (empty: Redis's own).

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use bulkhead_broker::{Acknowledged, Acknowledgement, JobFilter, Leased, Outcome, Renewed};
+use bulkhead_broker::{
+    Acknowledged, Acknowledgement, CapScope, FetchRequest, Fetched, JobFilter, JobState, Leased,
+    Outcome, Renewed,
+};
 use bulkhead_domain::Priority;
 use jiff::ToSpan;
 use proptest::{
@@ -13,7 +16,7 @@ use proptest::{
     test_runner::{Config, RngSeed, TestRunner},
 };
 
-use crate::fixture::{Fixture, Worker, connection, job, job_id, retry, snooze, start};
+use crate::fixture::{Fixture, Worker, connection, job, job_id, retry, snooze, start, tenant};
 
 /// A runner whose seed is printed; `BULKHEAD_TEST_SEED` repeats it.
 pub(crate) fn runner(cases: u32) -> TestRunner {
@@ -47,6 +50,13 @@ enum Step {
         which: u8,
         outcome: u8,
     },
+    Turn {
+        worker: usize,
+        max: u8,
+        which: u8,
+        outcome: u8,
+        lost: bool,
+    },
     AcknowledgeStale {
         which: u8,
         outcome: u8,
@@ -67,6 +77,10 @@ enum Step {
     Resume {
         lane: u8,
     },
+    SetCap {
+        scope: u8,
+        max: Option<u8>,
+    },
     Redrive,
     ForgetScripts,
 }
@@ -83,6 +97,9 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(worker, max, lost)| Step::Fetch { worker, max, lost }),
         8 => (any::<u8>(), any::<u8>())
             .prop_map(|(which, outcome)| Step::Acknowledge { which, outcome }),
+        4 => (0..3_usize, 1..8_u8, any::<u8>(), any::<u8>(), any::<bool>()).prop_map(
+            |(worker, max, which, outcome, lost)| Step::Turn { worker, max, which, outcome, lost }
+        ),
         3 => (any::<u8>(), any::<u8>())
             .prop_map(|(which, outcome)| Step::AcknowledgeStale { which, outcome }),
         2 => Just(Step::Renew),
@@ -91,6 +108,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..JOBS).prop_map(|n| Step::Cancel { n }),
         1 => (0..LANES).prop_map(|lane| Step::Pause { lane }),
         2 => (0..LANES).prop_map(|lane| Step::Resume { lane }),
+        2 => (any::<u8>(), prop::option::weighted(0.8, 1..4_u8))
+            .prop_map(|(scope, max)| Step::SetCap { scope, max }),
         1 => Just(Step::Redrive),
         1 => Just(Step::ForgetScripts),
     ]
@@ -125,6 +144,7 @@ struct World<'a> {
     held: Vec<Leased>,
     stale: Vec<Leased>,
     newest: HashMap<u8, u64>,
+    caps: BTreeMap<CapScope, u32>,
 }
 
 impl<'a> World<'a> {
@@ -137,6 +157,7 @@ impl<'a> World<'a> {
             held: Vec::new(),
             stale: Vec::new(),
             newest: HashMap::new(),
+            caps: BTreeMap::new(),
         }
     }
 
@@ -149,6 +170,13 @@ impl<'a> World<'a> {
             } => self.enqueue(first, count, delay_s).await,
             Step::Fetch { worker, max, lost } => self.fetch(worker, max, lost).await?,
             Step::Acknowledge { which, outcome } => self.acknowledge(which, outcome).await?,
+            Step::Turn {
+                worker,
+                max,
+                which,
+                outcome,
+                lost,
+            } => self.turn(worker, max, which, outcome, lost).await?,
             Step::AcknowledgeStale { which, outcome } => self.repeat(which, outcome).await?,
             Step::Renew => self.renew().await,
             Step::Pass { seconds } => self
@@ -171,6 +199,7 @@ impl<'a> World<'a> {
                     .await
                     .unwrap();
             }
+            Step::SetCap { scope, max } => self.set_cap(scope, max.map(u32::from)).await,
             Step::Redrive => self.redrive().await,
             Step::ForgetScripts => {
                 self.fixture.redis.command("SCRIPT FLUSH").unwrap();
@@ -204,14 +233,72 @@ impl<'a> World<'a> {
     async fn fetch(&mut self, worker: usize, max: u8, lost: bool) -> Result<(), TestCaseError> {
         let fixture = self.fixture;
         let worker = &mut self.workers[worker];
-        let first = fixture.fetch(worker, max.into()).await;
-        let leased = if lost {
-            let again = fixture.fetch_again(worker, max.into()).await.leased;
-            prop_assert!(first.is_empty() || first.len() == again.len());
-            again
-        } else {
-            first
+        let first = fixture.fetch_all(worker, max.into()).await;
+        let mut again = None;
+        if lost {
+            again = Some(fixture.fetch_again(worker, max.into()).await.leased);
+        }
+        self.hold(max, first, again).await
+    }
+
+    /// Acknowledges and fetches in one call; if its reply is lost, the same call again.
+    async fn turn(
+        &mut self,
+        worker: usize,
+        max: u8,
+        which: u8,
+        outcome: u8,
+        lost: bool,
+    ) -> Result<(), TestCaseError> {
+        if self.held.is_empty() {
+            return self.fetch(worker, max, lost).await;
+        }
+        let one = self.held.swap_remove(usize::from(which) % self.held.len());
+        let acknowledgements = [Acknowledgement {
+            lease: one.lease.clone(),
+            outcome: outcome_of(outcome),
+        }];
+        let worker = &mut self.workers[worker];
+        worker.sequence += 1;
+        let request = FetchRequest {
+            worker: &worker.id,
+            shard: 0,
+            sequence: worker.sequence,
+            max: max.into(),
         };
+        let call = async || {
+            let broker = &self.fixture.broker;
+            let turn = broker.acknowledge_and_fetch(&acknowledgements, &request);
+            let turn = turn.await.unwrap();
+            (turn.acknowledged.unwrap()[0], turn.fetched)
+        };
+        let (said, first) = call().await;
+        let mut again = None;
+        if lost {
+            let (repeated, fetched) = call().await;
+            let refused = matches!(repeated, Acknowledged::Fenced | Acknowledged::NotLeased);
+            prop_assert!(refused, "said twice, it counted twice: {repeated:?}");
+            again = Some(fetched.leased);
+        }
+        self.ended(one, said)?;
+        self.hold(max, first, again).await
+    }
+
+    /// Takes what a fetch, and its repetition, answered.
+    async fn hold(
+        &mut self,
+        max: u8,
+        first: Fetched,
+        again: Option<Vec<Leased>>,
+    ) -> Result<(), TestCaseError> {
+        let more_now = first.next_wake == Some(Duration::ZERO);
+        let is_all = first.leased.len() < usize::from(max) && !more_now;
+        let first = first.leased;
+        if let Some(again) = &again {
+            prop_assert!(first.is_empty() || first.len() == again.len());
+        }
+        let leased = again.unwrap_or(first);
+        self.check_caps(&leased, is_all).await?;
         for one in leased {
             let n = number(&one);
             prop_assert!(
@@ -232,12 +319,65 @@ impl<'a> World<'a> {
         Ok(())
     }
 
+    /// What was leased has room, and what has room was leased if the fetch says that this is all.
+    async fn check_caps(&self, new: &[Leased], is_all: bool) -> Result<(), TestCaseError> {
+        let leased = Places::read(self.fixture).await.leased;
+        for one in new {
+            let over = self.over_cap(number(one), &leased);
+            prop_assert!(over <= 0, "job {} is one too many", number(one));
+        }
+        let all = JobFilter::default();
+        let entries = self.fixture.broker.jobs(&all, JOBS.into()).await.unwrap();
+        for entry in entries {
+            if is_all && entry.state == JobState::Queued {
+                let over = self.over_cap(number_of(entry.job.id), &leased);
+                prop_assert!(over >= 0, "{:?} waits for nothing", entry.job.id);
+            }
+        }
+        Ok(())
+    }
+
+    /// How many jobs there are in flight beyond the narrower cap of job `n`.
+    fn over_cap(&self, n: u8, leased: &BTreeSet<u8>) -> i64 {
+        let lane = n % LANES;
+        let over = |own: CapScope, every: CapScope, is_theirs: &dyn Fn(u8) -> bool| {
+            let cap = self.caps.get(&own).or_else(|| self.caps.get(&every));
+            let count = leased.iter().filter(|n| is_theirs(**n % LANES)).count();
+            cap.map_or(i64::MIN, |cap| {
+                i64::try_from(count).unwrap() - i64::from(*cap)
+            })
+        };
+        let own = CapScope::Connection(connection(lane.into()));
+        let of_lane = over(own, CapScope::EveryConnection, &|other| other == lane);
+        let own = CapScope::Tenant(tenant(u128::from(lane % 2)));
+        let of_tenant = over(own, CapScope::EveryTenant, &|other| other % 2 == lane % 2);
+        of_lane.max(of_tenant)
+    }
+
+    async fn set_cap(&mut self, scope: u8, max: Option<u32>) {
+        let scope = match scope % 5 {
+            0 => CapScope::EveryConnection,
+            1 => CapScope::EveryTenant,
+            2 => CapScope::Tenant(tenant(u128::from(scope % 2))),
+            _ => CapScope::Connection(connection(u128::from(scope % LANES))),
+        };
+        self.fixture.broker.set_cap(scope, max).await.unwrap();
+        match max {
+            Some(max) => self.caps.insert(scope, max),
+            None => self.caps.remove(&scope),
+        };
+    }
+
     async fn acknowledge(&mut self, which: u8, outcome: u8) -> Result<(), TestCaseError> {
         if self.held.is_empty() {
             return Ok(());
         }
         let one = self.held.swap_remove(usize::from(which) % self.held.len());
         let said = self.fixture.acknowledge(&one, outcome_of(outcome)).await;
+        self.ended(one, said)
+    }
+
+    fn ended(&mut self, one: Leased, said: Acknowledged) -> Result<(), TestCaseError> {
         match said {
             Acknowledged::Completed | Acknowledged::Cancelled => {
                 prop_assert!(self.alive.remove(&number(&one)));
@@ -320,7 +460,7 @@ impl<'a> World<'a> {
         for lane in 0..LANES {
             self.take(&Step::Resume { lane }).await?;
         }
-        for _ in 0..20 {
+        for _ in 0..30 {
             self.fixture.clock.advance(Duration::from_secs(3_600));
             self.reap(255).await;
             for one in self.fixture.fetch(&mut self.workers[0], 64).await {
@@ -330,13 +470,16 @@ impl<'a> World<'a> {
             self.check().await?;
         }
         prop_assert!(self.alive.is_empty(), "never fetched: {:?}", self.alive);
+        for (scope, _) in std::mem::take(&mut self.caps) {
+            self.fixture.broker.set_cap(scope, None).await.unwrap();
+        }
         self.fixture
             .broker
             .discard_dead_letters(&JobFilter::default())
             .await
             .unwrap();
         prop_assert_eq!(self.fixture.leftovers().await, Vec::<String>::new());
-        self.fixture.clock.rewind(Duration::from_secs(20 * 3_600));
+        self.fixture.clock.rewind(Duration::from_secs(30 * 3_600));
         Ok(())
     }
 
@@ -353,6 +496,8 @@ impl<'a> World<'a> {
             }
         }
         prop_assert!(places.lanes_agree, "{:?}", places);
+        let caps = self.fixture.broker.caps().await.unwrap();
+        prop_assert_eq!(caps, self.caps.clone());
         Ok(())
     }
 }

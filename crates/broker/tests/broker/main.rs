@@ -6,6 +6,7 @@
     reason = "helpers of tests: a failure is the point, a seed must be seen"
 )]
 
+mod caps;
 mod cluster;
 mod fairness;
 mod fences;
@@ -16,3 +17,4 @@ mod leases;
 mod loss;
 mod operators;
 mod permits;
+mod turns;
