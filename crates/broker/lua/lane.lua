@@ -1,5 +1,6 @@
 --[[ Shared by every script, put in front of each when it is loaded: names of keys, the time, lanes.
   KEYS[1]  hash tag of a shard, `{sync.3}`: the prefix of every key here, so that all share a slot
+  KEYS[2]  a key that does not exist: a cluster that moves the slot then runs no script on half of the shard (script.rs)
   ARGV[1]  the time in µs of a test, `+µs` or `-µs` to shift Redis's own, or empty for Redis's own
 
   A lane is *ready*, and stands in `ready:<tenant>`, if it has queued jobs and is neither parked, paused nor capped; a

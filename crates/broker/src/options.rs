@@ -17,6 +17,9 @@ use secrecy::SecretString;
 pub struct BrokerOptions {
     /// `redis://…`, `rediss://…` or `redis+unix:///path`; may carry a password.
     pub url: SecretString,
+    /// Nodes of the cluster that the URL's server belongs to, each as `host:port`, with the URL's login and encryption:
+    /// one is enough, also the URL's own; the others are found through it. Empty for a single server.
+    pub nodes: Vec<String>,
     /// Shards per class; a connection belongs to one of them for ever.
     pub shards: u16,
     /// How long a lease lasts after a fetch or a renewal, by Redis time.
@@ -41,11 +44,13 @@ pub struct BrokerOptions {
 }
 
 impl BrokerOptions {
-    /// The defaults: 4 shards, leases of 10 s, 1 GiB and 256 MiB for a tenant, 3 crashes, answers within 2 s, Redis's clock.
+    /// The defaults: a single server, 4 shards, leases of 10 s, 1 GiB and 256 MiB for a tenant, 3 crashes, answers within 2 s,
+    /// Redis's clock.
     #[must_use]
     pub const fn new(url: SecretString) -> Self {
         Self {
             url,
+            nodes: Vec::new(),
             shards: 4,
             visibility_timeout: Duration::from_secs(10),
             high_water_bytes: 1 << 30,

@@ -13,6 +13,7 @@ use bulkhead_broker::{
     Renewed, WakeMark, Wakes,
 };
 use bulkhead_domain::Class;
+use futures_util::future::join_all;
 use tokio::{runtime, time::sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{error, info, warn};
@@ -59,6 +60,11 @@ impl Beat {
             ended: _ended,
         } = self;
         let period = options.visibility_timeout / BEATS_PER_LEASE;
+        // A call that outlasts a beat keeps the next one from the shards that answer.
+        let options = BrokerOptions {
+            response_timeout: options.response_timeout.min(period),
+            ..options
+        };
         tokio::select! {
             () = end.cancelled() => {}
             () = renew_and_reap(&options, class, &running, &waits, contact, period) => {}
@@ -82,8 +88,9 @@ async fn renew_and_reap(
         let heard = cancellations.mark();
         let next = BootInstant::now().after(period);
         let beaten = async {
-            renew(&broker, running).await?;
-            reap(&broker).await?;
+            let renewed = renew(&broker, running).await;
+            // Also if a shard does not answer: what workers of the others left is taken back.
+            renewed.and(reap(&broker).await)?;
             waits.flush(&broker).await?;
             contact.answered();
             stop_cancelled(&broker, running, &cancellations, heard, next).await
@@ -146,23 +153,27 @@ enum Away {
     Waits(#[from] InspectError),
 }
 
+/// The shards beside each other: one whose node of a cluster does not answer must not cost the others their leases.
 async fn renew(broker: &Broker, running: &Running) -> Result<(), Away> {
-    for (shard, leases) in running.by_shard() {
+    let renewals = running.by_shard().into_iter().map(async |(shard, leases)| {
         let asked_at = BootInstant::now();
         let answers = broker.renew(shard, &leases).await?;
         note(running, &leases, &answers, |lease| {
             running.renewed(lease, asked_at, broker.visibility_timeout());
         });
-    }
+        Ok(())
+    });
+    let renewed = join_all(renewals).await;
     metrics::gauge!("bulkhead_leases_held").set(u32::try_from(running.len()).unwrap_or(u32::MAX));
-    Ok(())
+    renewed.into_iter().collect()
 }
 
 async fn reap(broker: &Broker) -> Result<(), Away> {
-    for shard in 0..broker.shards() {
+    let reaped = (0..broker.shards()).map(async |shard| {
         report(shard, &broker.reap(shard, REAP).await?);
-    }
-    Ok(())
+        Ok(())
+    });
+    join_all(reaped).await.into_iter().collect()
 }
 
 fn note(running: &Running, leases: &[Lease], answers: &[Renewed], extended: impl Fn(&Lease)) {
