@@ -66,8 +66,7 @@ impl Beat {
             ..options
         };
         tokio::select! {
-            () = end.cancelled() => {}
-            () = renew_and_reap(&options, class, &running, &waits, contact, period) => {}
+            () = renew_and_reap(&options, class, &running, &waits, contact, period, &end) => {}
             // Beside it, not after it: a call to a Redis that hangs outlasts a lease.
             () = expire(&running, period) => {}
         }
@@ -81,23 +80,38 @@ async fn renew_and_reap(
     waits: &Waits,
     mut contact: Contact,
     period: Duration,
+    end: &CancellationToken,
 ) {
-    let broker = connect(options, class, &mut contact).await;
+    let connecting = connect(options, class, &mut contact);
+    let Some(broker) = end.run_until_cancelled(connecting).await else {
+        return;
+    };
     let cancellations = broker.cancellations();
-    loop {
+    while !end.is_cancelled() {
         let heard = cancellations.mark();
         let next = BootInstant::now().after(period);
-        let beaten = async {
+        let beat = async {
             let renewed = renew(&broker, running).await;
             // Also if a shard does not answer: what workers of the others left is taken back.
-            renewed.and(reap(&broker).await)?;
-            waits.flush(&broker).await?;
-            contact.answered();
-            stop_cancelled(&broker, running, &cancellations, heard, next).await
+            renewed.and(reap(&broker).await)
         };
-        if let Err(away) = beaten.await {
-            sleep(contact.failed(&away)).await;
+        let Some(mut beaten) = end.run_until_cancelled(beat).await else {
+            return;
+        };
+        if beaten.is_ok() {
+            // Never dropped half-way: what was taken would be lost, or counted twice.
+            beaten = waits.flush(&broker).await.map_err(Away::from);
         }
+        let rest = async {
+            if beaten.is_ok() {
+                contact.answered();
+                beaten = stop_cancelled(&broker, running, &cancellations, heard, next).await;
+            }
+            if let Err(away) = beaten {
+                sleep(contact.failed(&away)).await;
+            }
+        };
+        end.run_until_cancelled(rest).await;
     }
 }
 
