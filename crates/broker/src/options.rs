@@ -24,7 +24,7 @@ pub struct BrokerOptions {
     pub shards: u16,
     /// How long a lease lasts after a fetch or a renewal, by Redis time.
     pub visibility_timeout: Duration,
-    /// Enqueuing is refused while the bodies of a class take more than this in Redis, over all its shards.
+    /// Enqueuing is refused while the bodies of a class take more than this, over all its shards.
     pub high_water_bytes: u64,
     /// Enqueuing answers [`TenantFull`](crate::Enqueued::TenantFull) for a tenant whose living jobs' bodies would take
     /// more than this in a class. Each shard allows its part: a tenant with connections on some shards only is full
