@@ -110,10 +110,11 @@ async fn stop_cancelled(
     mut heard: WakeMark,
     next: BootInstant,
 ) -> Result<(), Away> {
-    while !cancellations
-        .wait(&heard, next.remaining())
-        .await
-        .is_empty()
+    while !next.has_passed()
+        && !cancellations
+            .wait(&heard, next.remaining())
+            .await
+            .is_empty()
     {
         heard = cancellations.mark();
         renew(broker, running).await?;
