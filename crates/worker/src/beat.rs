@@ -26,6 +26,9 @@ const BEATS_PER_LEASE: u32 = 4;
 /// How many expired leases one beat takes from one shard; the rest waits for the next beat.
 const REAP: usize = 64;
 
+/// How long the last beat may take to note waits.
+const LAST_BEAT: Duration = Duration::from_secs(1);
+
 pub(crate) struct Beat {
     /// Of a connection that is made on the beat's own runtime.
     pub(crate) options: BrokerOptions,
@@ -66,8 +69,8 @@ impl Beat {
             ..options
         };
         tokio::select! {
-            () = end.cancelled() => {}
-            () = renew_and_reap(&options, class, &running, &waits, contact, period) => {}
+            () = overdue(&end) => {}
+            () = renew_and_reap(&options, class, &running, &waits, contact, period, &end) => {}
             // Beside it, not after it: a call to a Redis that hangs outlasts a lease.
             () = expire(&running, period) => {}
         }
@@ -81,24 +84,40 @@ async fn renew_and_reap(
     waits: &Waits,
     mut contact: Contact,
     period: Duration,
+    end: &CancellationToken,
 ) {
-    let broker = connect(options, class, &mut contact).await;
+    let connected = end.run_until_cancelled(connect(options, class, &mut contact));
+    let Some(broker) = connected.await else {
+        return;
+    };
     let cancellations = broker.cancellations();
-    loop {
+    while !end.is_cancelled() {
         let heard = cancellations.mark();
         let next = BootInstant::now().after(period);
         let beaten = async {
-            let renewed = renew(&broker, running).await;
-            // Also if a shard does not answer: what workers of the others left is taken back.
-            renewed.and(reap(&broker).await)?;
+            let kept = end.run_until_cancelled(async {
+                let renewed = renew(&broker, running).await;
+                // Also if a shard does not answer: what workers of the others left is taken back.
+                renewed.and(reap(&broker).await)
+            });
+            kept.await.unwrap_or(Ok(()))?;
+            // Not dropped in the middle: what was on its way would be counted twice.
             waits.flush(&broker).await?;
             contact.answered();
-            stop_cancelled(&broker, running, &cancellations, heard, next).await
+            let stopped = stop_cancelled(&broker, running, &cancellations, heard, next);
+            end.run_until_cancelled(stopped).await.unwrap_or(Ok(()))
         };
         if let Err(away) = beaten.await {
-            sleep(contact.failed(&away)).await;
+            let pause = sleep(contact.failed(&away));
+            let _ = end.run_until_cancelled(pause).await;
         }
     }
+}
+
+/// When the beat ends whatever it waits for.
+async fn overdue(end: &CancellationToken) {
+    end.cancelled().await;
+    sleep(LAST_BEAT).await;
 }
 
 /// Until `next`: a job that was cancelled is stopped now, not at the next beat. Only renewing says which; reaping keeps to
