@@ -163,6 +163,25 @@ async fn everything_of_a_tenant_can_be_withdrawn() {
 }
 
 #[tokio::test]
+async fn what_is_of_one_kind_can_be_withdrawn() {
+    let fleet = Fleet::with_a_shop().await;
+    fleet.answers(&["enqueue", "sync", "--tenant", "acme"]);
+    fleet.tick().await;
+    let command = ["jobs", "cancel", "--connection", "shop", "--kind", "sync"];
+    assert_eq!(fleet.json(&command)["cancelled"], 1);
+    let left = async |class| {
+        let queue = fleet.broker(class).await;
+        queue.jobs(&JobFilter::default(), 10).await.unwrap().len()
+    };
+    assert_eq!((left(Class::Sync).await, left(Class::Token).await), (0, 1));
+    let jobs = fleet.json(&["jobs", "list", "--kind", "token_refresh"]);
+    assert_eq!(jobs[0]["state"], "enqueued");
+    let command = ["jobs", "cancel", "--kind", "token_refresh"];
+    assert_eq!(fleet.json(&command)["cancelled"], 1);
+    assert_eq!(left(Class::Token).await, 0);
+}
+
+#[tokio::test]
 async fn a_sync_that_waits_for_its_next_attempt_runs_now_if_it_is_asked_for() {
     let fleet = Fleet::with_a_shop().await;
     let command = ["enqueue", "sync", "--connection", "shop"];
