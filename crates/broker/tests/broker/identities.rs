@@ -116,7 +116,9 @@ async fn the_purge_worker_cannot_touch_syncs_keys_not_even_from_inside_a_script(
             .arg(1)
             .arg("{purge.0}"),
         // The names of keys are ids of tenants and connections.
-        redis::cmd("EVAL").arg("return redis.call('SCAN', 0)").arg(0),
+        redis::cmd("EVAL")
+            .arg("return redis.call('SCAN', 0)")
+            .arg(0),
     ] {
         refused(&mut purge, command).await;
     }
