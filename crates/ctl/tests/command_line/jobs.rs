@@ -90,7 +90,11 @@ async fn a_job_that_was_given_up_is_owed_again() {
     assert_eq!(shown["last_error"], "Amazon said 403");
     assert_eq!(shown["queue"]["state"], "dead");
     assert_eq!(shown["history"].as_array().unwrap().len(), 1);
-    let retried = fleet.json(&["jobs", "retry", "--dead", "--tenant", "acme"]);
+    let of_other_kind = ["jobs", "retry", "--dead", "--kind", "token_refresh"];
+    assert!(ids_of(&fleet.json(&of_other_kind)["retried"]).is_empty());
+    let retried = fleet.json(&[
+        "jobs", "retry", "--dead", "--tenant", "acme", "--kind", "sync",
+    ]);
     assert_eq!(retried["retried"][0], id.as_str());
     assert_eq!(fleet.json(&["jobs", "show", &id])["state"], "owed");
     // What is owed already stays so.
