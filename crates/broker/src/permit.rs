@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use bulkhead_domain::{ApplicationId, ConnectionId, Operation, TenantId};
+use bulkhead_domain::{ApplicationId, ConnectionId, FenceEpoch, Operation, TenantId};
 
 use crate::boot_clock::BootInstant;
 
@@ -84,6 +84,8 @@ pub struct PermitSubject {
     pub tenant: TenantId,
     /// The seller's authorization.
     pub connection: ConnectionId,
+    /// That of their fences when the call's credentials were read.
+    pub epoch: FenceEpoch,
 }
 
 /// What a request for a permit is answered.
@@ -108,6 +110,10 @@ pub enum Stop {
     Tenant(TenantId),
     /// The connection is stopped.
     Connection(ConnectionId),
+    /// No scheduler has vouched for the fences lately. Snooze for a few seconds.
+    NoGrant,
+    /// A fence was released since the credentials were read: read them again.
+    Epoch,
     /// The job's lease is no longer the newest: drop the job and write nothing more.
     LeaseLost,
 }
@@ -121,6 +127,8 @@ impl fmt::Display for Stop {
             Self::Application(id) => write!(f, "application {id} is stopped"),
             Self::Tenant(id) => write!(f, "tenant {id} is stopped"),
             Self::Connection(id) => write!(f, "connection {id} is stopped"),
+            Self::NoGrant => f.write_str("no scheduler has vouched for the fences lately"),
+            Self::Epoch => f.write_str("a fence was released since the credentials were read"),
             Self::LeaseLost => f.write_str("the lease is no longer the newest"),
         }
     }

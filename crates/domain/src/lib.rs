@@ -25,7 +25,9 @@ pub mod usage_plan;
 
 pub use backoff::Backoff;
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use id::{ApplicationId, ConnectionId, FencingToken, JobId, ScheduleId, TenantId, WorkerId};
+pub use id::{
+    ApplicationId, ConnectionId, FenceEpoch, FencingToken, JobId, ScheduleId, TenantId, WorkerId,
+};
 pub use job::{Class, Dataset, Job, JobKind, JobParams, Priority};
 pub use obligation::ObligationState;
 pub use operation::Operation;

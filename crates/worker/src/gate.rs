@@ -3,7 +3,7 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use bulkhead_broker::{Broker, Permit, PermitAnswer, PermitSubject, Permits, Stop};
-use bulkhead_domain::Operation;
+use bulkhead_domain::{FenceEpoch, Operation};
 use bulkhead_service::Outage;
 use bulkhead_store::{Entered, JobRef, JobTx, Outcome as JobOutcome, Store, StoreError};
 use tracing::{Instrument, debug, info_span, warn};
@@ -15,6 +15,9 @@ const AWAY: Duration = Duration::from_secs(2);
 
 /// Between two looks whether Postgres is back.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a job stays away whose credentials were read before a release, or before Redis heard of it.
+const EPOCH: Duration = Duration::from_millis(500);
 
 /// How long a job waits whose connection is paused or stopped; releasing it wakes nothing.
 const STOPPED: Duration = Duration::from_secs(30);
@@ -79,6 +82,12 @@ impl Gate {
             PermitAnswer::Stopped(Stop::LeaseLost) => discard("the lease was lost"),
             PermitAnswer::Stopped(Stop::NoBootNonce) => {
                 snooze(AWAY, "waiting for the fences to be rebuilt")
+            }
+            PermitAnswer::Stopped(Stop::NoGrant) => {
+                snooze(AWAY, "waiting for a scheduler to vouch for the fences")
+            }
+            PermitAnswer::Stopped(Stop::Epoch) => {
+                snooze(EPOCH, "a fence was released; reading the credentials again")
             }
             PermitAnswer::Stopped(_) => snooze(STOPPED, "stopped by a fence"),
         };
@@ -186,5 +195,6 @@ fn subject(context: &JobContext) -> PermitSubject {
         application: job.application,
         tenant: job.tenant,
         connection: job.connection,
+        epoch: FenceEpoch::NEVER_FENCED,
     }
 }

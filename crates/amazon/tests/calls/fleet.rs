@@ -6,8 +6,8 @@ use bulkhead_broker::{
 };
 use bulkhead_devstack::{RedisOptions, RedisServer};
 use bulkhead_domain::{
-    ApplicationId, Class, ConnectionId, Dataset, Job, JobId, JobKind, JobParams, Margins,
-    Operation, Priority, TenantId, WorkerId,
+    ApplicationId, Class, ConnectionId, Dataset, FenceEpoch, Job, JobId, JobKind, JobParams,
+    Margins, Operation, Priority, TenantId, WorkerId,
 };
 use uuid::Uuid;
 
@@ -44,6 +44,7 @@ impl Fleet {
                 application: job.application,
                 tenant: job.tenant,
                 connection: job.connection,
+                epoch: FenceEpoch::NEVER_FENCED,
             },
             _redis: redis,
         }

@@ -2,7 +2,7 @@
 
 use bulkhead_broker::{Fences, PermitAnswer, PermitSubject, Permits, Stop, StopScope};
 use bulkhead_domain::{
-    ApplicationId, FencingToken, Margins,
+    ApplicationId, FenceEpoch, FencingToken, Margins,
     operation::{GET_ORDER, LWA_TOKEN},
 };
 use uuid::Uuid;
@@ -14,6 +14,7 @@ fn subject() -> PermitSubject {
         application: ApplicationId::new(Uuid::from_u128(0xa)),
         tenant: tenant(1),
         connection: connection(1),
+        epoch: FenceEpoch::NEVER_FENCED,
     }
 }
 

@@ -6,7 +6,7 @@ use bulkhead_broker::{
     Broker, BrokerClock, BrokerOptions, Fences, Lease, PermitAnswer, PermitSubject, Permits,
 };
 use bulkhead_domain::{
-    ApplicationId, Class, Margins, Operation, UsagePlan,
+    ApplicationId, Class, FenceEpoch, Margins, Operation, UsagePlan,
     operation::{GET_ORDER, GET_ORDERS_V0, SEARCH_ORDERS},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -22,6 +22,7 @@ fn subject(application: u128) -> PermitSubject {
         application: ApplicationId::new(Uuid::from_u128(application)),
         tenant: tenant(1),
         connection: connection(1),
+        epoch: FenceEpoch::NEVER_FENCED,
     }
 }
 
