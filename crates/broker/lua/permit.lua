@@ -2,11 +2,15 @@
   KEYS[1]  the shard
   ARGV[1]  the time         ARGV[2]  job id         ARGV[3]  fencing token, 16 digits
   ARGV[4]  application      ARGV[5]  tenant         ARGV[6]  connection      ARGV[7]  operation
-  ARGV[8]  emission interval T, µs; 0: no plan, only the stops are checked
-  ARGV[9]  tolerance τ, µs  ARGV[10] horizon H within which a slot is reserved ahead, µs
+  ARGV[8]  the job's priority: from 8 on it leaves half of the connection's burst to those before it
+  ARGV[9]  rate per s, 0: no plan      ARGV[10] burst           published for the connection
+  ARGV[11] rate per s, 0: no limit     ARGV[12] burst           published for the application
+  ARGV[13] uncertainty of a call's time J + p, s                ARGV[14] drift ρ
+  ARGV[15] horizon H within which a slot is reserved ahead, µs
+  ARGV[16] shards of the class         ARGV[17] number of this one
   Checked in this order, taken only at the end: boot nonce, tombstones, (a grant and its epoch belong here), lease,
-  bucket. The bucket is GCRA: a slot at max(now, TAT − τ), then TAT ← max(now, TAT) + T. A bucket that is not there
-  is as it would be had it been empty when the nonce was established, so that a full one need not be kept.
+  buckets of the connection and of the application, all or none: a slot when the last of them has one, then in each
+  TAT ← max(slot, TAT) + T.
   Returns 'GRANTED', µs until its slot (≤ H) | 'WAIT', µs until a slot can be had |
   'STOPPED', 'NO_BOOT_NONCE' | 'APPLICATION' | 'TENANT' | 'CONNECTION' | 'LEASE_LOST'. ]]
 local now = now_us(ARGV[1])
@@ -27,36 +31,51 @@ local holder, expiry = call('HGET', HOLDERS, ARGV[2]), call('ZSCORE', LEASES, AR
 if not holder or sub(holder, 1, 16) ~= ARGV[3] or tonumber(expiry or 0) <= now then
   return { 'STOPPED', 'LEASE_LOST' }
 end
-local interval, tolerance, horizon_us = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
-if interval == 0 then
-  return { 'GRANTED', 0 }
+
+local margins, horizon_us = { tonumber(ARGV[13]), tonumber(ARGV[14]) }, tonumber(ARGV[15])
+local own, shared = 'c' .. ARGV[4] .. ARGV[6] .. ARGV[7], 'a' .. ARGV[4] .. ARGV[7]
+local learned = call('HMGET', PLANS, own, shared)
+local plans, buckets, slot = {}, {}, now
+for n, subject in ipairs({ own, shared }) do
+  local about = learned[n] and cjson.decode(learned[n])
+  local rate, burst, cut, factor = in_force(about, tonumber(ARGV[7 + 2 * n]), tonumber(ARGV[8 + 2 * n]), now)
+  local parts, part = 1, 0
+  if n == 2 then
+    parts, part = tonumber(ARGV[16]), tonumber(ARGV[17])
+  end
+  local plan = schedule(rate, burst, cut, factor, margins, parts, part)
+  if plan then
+    table.insert(plans, plan)
+    table.insert(buckets, BUCKETS .. nonce .. ':' .. subject)
+  end
+  if about and about.u then
+    -- An hour at most: the clock may have gone back since.
+    slot = math.max(slot, math.min(about.u * 1000, now + 3600000000))
+  end
+end
+local stored = plans[1] and call('MGET', unpack(buckets))
+for n, plan in ipairs(plans) do
+  plan.tat, plan.clamped = arrival(stored[n], plan, tonumber(established), now, horizon_us)
+  local tolerance = plan.tolerance
+  if tonumber(ARGV[8]) >= 8 then
+    -- τ less half of the burst T + τ, but never less than a full bucket's one call.
+    tolerance = math.max(0, math.floor((tolerance - plan.interval) / 2))
+  end
+  slot = math.max(slot, plan.tat - tolerance)
+end
+for _, plan in ipairs(plans) do
+  if plan.phase then
+    slot = plan.phase + math.ceil((slot - plan.phase) / plan.interval) * plan.interval
+  end
 end
 
-local bucket = P .. ':bucket:' .. nonce .. ':' .. ARGV[4] .. ARGV[6] .. ARGV[7]
-local stored = call('GET', bucket)
-local tat, cut, cut_at = nil, 0, 0
-if stored then
-  tat, cut, cut_at = string.match(stored, '(%d+) (%d+) (%d+)')
-  tat, cut = tonumber(tat), tonumber(cut)
-end
-tolerance = math.max(0, tolerance - cut * interval)
-tat = tat or established + tolerance + interval
--- Further ahead than anything granted: the clock went back. Without the clamp the bucket would stay shut for as long.
--- With it, the bucket counts as empty after the last slot that may have been reserved by the old time.
-local furthest = now + tolerance + interval + horizon_us
-local clamped = tat > furthest
-tat = math.min(tat, furthest)
-local wait = math.max(0, tat - tolerance - now)
-local granted = wait <= horizon_us
-if granted then
-  tat = math.max(now, tat) + interval
-end
-if granted or clamped then
-  -- A minute longer than it matters: a key that went too early would give its budget away a second time.
-  local keep_ms = math.ceil((tat - now) / 1000) + 60000
-  if cut > 0 then
-    keep_ms = math.max(keep_ms, 86400000)
+local granted = slot - now <= horizon_us
+for n, plan in ipairs(plans) do
+  if granted then
+    plan.tat = math.max(slot, plan.tat) + plan.interval
   end
-  call('SET', bucket, whole(tat) .. ' ' .. whole(cut) .. ' ' .. cut_at, 'PX', whole(keep_ms))
+  if granted or plan.clamped then
+    keep(buckets[n], plan.tat, now)
+  end
 end
-return { granted and 'GRANTED' or 'WAIT', wait }
+return { granted and 'GRANTED' or 'WAIT', slot - now }

@@ -1,30 +1,51 @@
---[[ Amazon refused a call (429): the bucket is empty now, and holds one call less than was thought, for a day.
+--[[ Amazon refused a call (429): the bucket is empty now, and holds one call less than was thought; if it refused one
+  shortly before, the rate is a tenth less too. Both recover by 1 % of the whole a minute.
   KEYS[1]  the shard
   ARGV[1]  the time        ARGV[2]  application   ARGV[3]  connection   ARGV[4]  operation
-  ARGV[5]  emission interval T, µs, > 0           ARGV[6]  tolerance τ, µs
-  ARGV[7]  horizon H, µs   Several refusals within a second step down once.
+  ARGV[5]  rate per s, 0: no plan                 ARGV[6]  burst        published
+  ARGV[7]  uncertainty J + p, s                   ARGV[8]  drift ρ      ARGV[9]  horizon H, µs
+  ARGV[10] not to be called for, µs (Retry-After); 0 if Amazon did not say
+  Refusals within a second of each other, of calls that were under way together, step down once. *Shortly* is within
+  ten T, or a minute if that is longer. A pinned plan does not step down.
   Returns 'EMPTIED' | 'NO_BOOT_NONCE' (then nothing may be called anyway). ]]
 local now = now_us(ARGV[1])
-local nonce = call('HGET', BOOT, 'nonce')
+local nonce, established = unpack(call('HMGET', BOOT, 'nonce', 'established'))
 if not nonce then
   return 'NO_BOOT_NONCE'
 end
-local interval, tolerance, horizon_us = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local bucket = P .. ':bucket:' .. nonce .. ':' .. ARGV[2] .. ARGV[3] .. ARGV[4]
-local stored = call('GET', bucket)
-local tat, cut, cut_at = 0, 0, 0
-if stored then
-  tat, cut, cut_at = string.match(stored, '(%d+) (%d+) (%d+)')
-  tat, cut, cut_at = tonumber(tat), tonumber(cut), tonumber(cut_at)
+local subject = 'c' .. ARGV[2] .. ARGV[3] .. ARGV[4]
+local published, burst = tonumber(ARGV[5]), tonumber(ARGV[6])
+local margins, horizon_us, pause_us = { tonumber(ARGV[7]), tonumber(ARGV[8]) }, tonumber(ARGV[9]), tonumber(ARGV[10])
+local stored = call('HGET', PLANS, subject)
+local learned = stored and cjson.decode(stored) or {}
+learned.d = { published, burst }
+
+local now_ms = math.floor(now / 1000)
+local rate, size, cut, factor = in_force(learned, published, burst, now)
+local plan = schedule(rate, size, cut, factor, margins, 1, 0)
+local since_ms = learned.t and now_ms - learned.t
+if not learned.p and (not since_ms or since_ms < 0 or since_ms >= 1000) then
+  local usable = size - rate * margins[1]
+  learned.c = math.min(cut + 1, math.max(0, usable - 1))
+  learned.f = factor
+  if plan and since_ms and since_ms >= 0 and since_ms < math.max(60000, plan.interval / 100) then
+    learned.f = math.max(0.01, factor * 0.9)
+  end
 end
-if now - cut_at >= 1000000 or now < cut_at then
-  cut = math.min(cut + 1, math.floor(tolerance / interval))
-  cut_at = now
+learned.t = now_ms
+learned.h, learned.n, learned.at = nil, nil, nil
+if not plan then
+  pause_us = math.max(pause_us, 1000000)
 end
-tolerance = math.max(0, tolerance - cut * interval)
-local empty = now + tolerance + interval
--- Slots that are reserved ahead stay taken.
-tat = math.max(empty, math.min(tat, empty + horizon_us))
-call('SET', bucket, whole(tat) .. ' ' .. whole(cut) .. ' ' .. whole(cut_at),
-  'PX', whole(math.max(86400000, math.ceil((tat - now) / 1000) + 60000)))
+learned.u = pause_us > 0 and now_ms + math.ceil(pause_us / 1000) or nil
+remember(subject, learned, now)
+if plan then
+  local bucket = BUCKETS .. nonce .. ':' .. subject
+  local tat = arrival(call('GET', bucket), plan, tonumber(established), now, horizon_us)
+  rate, size, cut, factor = in_force(learned, published, burst, now)
+  local stepped = schedule(rate, size, cut, factor, margins, 1, 0)
+  -- Slots that are reserved ahead stay taken.
+  local bottom = empty(stepped, now)
+  keep(bucket, math.max(bottom, math.min(tat, bottom + horizon_us)), now)
+end
 return 'EMPTIED'

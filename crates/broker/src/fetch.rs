@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bulkhead_domain::{FencingToken, Job, JobId, WorkerId};
+use bulkhead_domain::{FencingToken, Job, JobId, Priority, WorkerId};
 use redis::{RedisError, Value};
 use uuid::Uuid;
 
@@ -145,21 +145,22 @@ fn read(reply: &[Value], shard: u16) -> Option<(Fetched, Vec<Acknowledgement>)> 
         let job_id = JobId::new(Uuid::from_slice(bytes(id)?).ok()?);
         let stored = bodies.get(n).and_then(bytes).unwrap_or_default();
         let trials = Trials::read(trials.get(n).and_then(bytes).unwrap_or_default());
-        let lease = |connection| Lease {
+        let lease = |connection, priority| Lease {
             job_id,
             token,
             shard,
             connection,
+            priority,
         };
         match body::decode(job_id, stored) {
             Ok(job) => fetched.leased.push(Leased {
-                lease: lease(job.connection),
+                lease: lease(job.connection, job.priority),
                 job,
                 attempt: trials.attempt(),
                 crashes: trials.crashes,
             }),
             Err(error) => unreadable.push(Acknowledgement {
-                lease: lease(body::lane(stored)?.connection),
+                lease: lease(body::lane(stored)?.connection, Priority::NIGHT),
                 outcome: Outcome::DeadLetter {
                     reason: error.to_string(),
                 },

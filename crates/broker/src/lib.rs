@@ -30,6 +30,7 @@ mod permit;
 mod permits;
 mod plan;
 mod reap;
+mod refusals;
 mod renew;
 mod reply;
 mod script;

@@ -1,13 +1,9 @@
 //! Asking for permits: Amazon's budget, shared by all workers through one bucket per application, connection and
-//! operation.
+//! operation, and one per application and operation where Amazon limits that too.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
-use bulkhead_domain::{ApplicationId, ConnectionId, Gcra, Margins, Operation};
+use bulkhead_domain::{Margins, Operation, Priority, UsagePlan};
 use redis::{RedisError, Value};
 
 use crate::{
@@ -15,8 +11,9 @@ use crate::{
     broker::Broker,
     lease::Lease,
     permit::{Permit, PermitAnswer, PermitSubject, Stop},
+    refusals::{Bucket, Memory},
     reply::{bytes, micros, number, unexpected},
-    script,
+    script::{self, Call, Script},
 };
 
 /// No answer: call nothing.
@@ -33,22 +30,17 @@ pub struct Permits {
     broker: Broker,
     margins: Margins,
     plan_scale: f64,
-    refusals: Arc<Mutex<HashMap<Bucket, BootInstant>>>,
-}
-
-/// What has a budget of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Bucket {
-    application: ApplicationId,
-    connection: ConnectionId,
-    /// Its three names, since only the address of the static would tell apart what is equal.
-    operation: (&'static str, &'static str, &'static str),
+    memory: Memory,
 }
 
 /// A slot this near is reserved, and waited for here (H); a farther one is refused with its time.
 const HORIZON: Duration = Duration::from_millis(250);
-/// How many refusals are remembered before those that have passed are thrown out.
-const MANY_REFUSALS: usize = 10_000;
+
+/// For how long a reported rate that was no news is not told again.
+const NO_NEWS: Duration = Duration::from_secs(60);
+
+/// In place of a plan where none is published.
+const NO_PLAN: UsagePlan = UsagePlan::new(0.0, 1);
 
 impl Permits {
     /// Permits under the published plans times `plan_scale` (1 for Amazon; a simulator whose time runs `x` times as
@@ -59,7 +51,7 @@ impl Permits {
             broker: broker.clone(),
             margins,
             plan_scale,
-            refusals: Arc::default(),
+            memory: Memory::default(),
         }
     }
 
@@ -68,6 +60,8 @@ impl Permits {
     /// Returns `Granted` when the call may be made, which is up to 250 ms after it was asked: the slot is reserved
     /// ahead and waited for here. That is the only wait on a rate limit anywhere, and shorter than giving the job
     /// back and taking it up again. A refusal is remembered, and Redis is not asked again before its time.
+    ///
+    /// A job of [`Priority::BACKFILL`] or less urgent leaves half of the connection's burst to the others.
     ///
     /// # Errors
     /// [`PermitError`]: call nothing.
@@ -78,8 +72,9 @@ impl Permits {
         operation: &'static Operation,
     ) -> Result<PermitAnswer, PermitError> {
         let asked_at = BootInstant::now();
+        let yields = lease.priority >= Priority::BACKFILL;
         let bucket = Bucket::new(subject, operation);
-        if let Some(wait) = self.remembered(&bucket) {
+        if let Some(wait) = self.memory.refusal(&bucket, yields) {
             return Ok(PermitAnswer::WaitUntil(wait));
         }
         match self.ask(lease, subject, operation).await? {
@@ -91,7 +86,12 @@ impl Permits {
                 Ok(PermitAnswer::Granted(permit))
             }
             Answer::Wait(wait) => {
-                self.remember(bucket, wait);
+                // A test that moves Redis's time does not move this host's.
+                if !self.broker.options.clock.stands_still() {
+                    // Up to the horizon earlier: from then on the slot can be reserved.
+                    self.memory
+                        .refuse(bucket, yields, wait.saturating_sub(HORIZON));
+                }
                 Ok(PermitAnswer::WaitUntil(wait))
             }
             Answer::Stopped(stop) => Ok(PermitAnswer::Stopped(stop)),
@@ -99,7 +99,8 @@ impl Permits {
     }
 
     /// Says that Amazon refused a call (429): the bucket is taken to be empty now and to hold one call less than was
-    /// thought. Operations without a plan have no bucket; obey what the response says.
+    /// thought. `retry_after` is what the answer asked for, if it did; without a published plan nothing is called for
+    /// at least a second.
     ///
     /// # Errors
     /// [`PermitError`]: the budget is still over-estimated; repeat it before the next call.
@@ -108,19 +109,11 @@ impl Permits {
         lease: &Lease,
         subject: &PermitSubject,
         operation: &'static Operation,
+        retry_after: Option<Duration>,
     ) -> Result<(), PermitError> {
-        let Some(gcra) = self.gcra(operation) else {
-            return Ok(());
-        };
-        let broker = &self.broker;
-        let mut call = script::THROTTLED.on(broker.shard(lease.shard), &broker.now());
-        call.arg(subject.application.uuid().as_bytes())
-            .arg(subject.connection.uuid().as_bytes())
-            .arg(operation.key())
-            .arg(micros(gcra.emission_interval))
-            .arg(micros(gcra.tolerance))
-            .arg(micros(HORIZON));
-        let _: String = call.run(&broker.redis).await?;
+        let mut call = self.about(&script::THROTTLED, lease, subject, operation);
+        call.arg(micros(retry_after.unwrap_or_default()));
+        let _: String = call.run(&self.broker.redis).await?;
         Ok(())
     }
 
@@ -136,7 +129,18 @@ impl Permits {
         operation: &'static Operation,
         rate_per_s: f64,
     ) -> Result<(), PermitError> {
-        let _ = (lease, subject, operation, rate_per_s);
+        let bucket = Bucket::new(subject, operation);
+        if self.memory.is_no_news(&bucket, rate_per_s) {
+            return Ok(());
+        }
+        let mut call = self.about(&script::OBSERVED, lease, subject, operation);
+        call.arg(rate_per_s);
+        let answer: String = call.run(&self.broker.redis).await?;
+        match answer.as_str() {
+            "SAME" | "PINNED" => self.memory.no_news(bucket, rate_per_s, NO_NEWS),
+            "RAISED" => self.memory.forget_refusals(&bucket),
+            _ => {}
+        }
         Ok(())
     }
 
@@ -146,66 +150,58 @@ impl Permits {
         subject: &PermitSubject,
         operation: &'static Operation,
     ) -> Result<Answer, PermitError> {
-        let gcra = self.gcra(operation);
-        let (interval, tolerance) = gcra.map_or_else(Default::default, |gcra| {
-            // Rounded up, so that no plan is exceeded by rounding; 0 means that there is none.
-            (
-                gcra.emission_interval + Duration::from_micros(1),
-                gcra.tolerance,
-            )
-        });
         let broker = &self.broker;
+        let own = self.scaled(operation.plan);
+        let shared = self.scaled(operation.application_plan);
         let mut call = script::PERMIT.on(broker.shard(lease.shard), &broker.now());
         call.arg(lease.job_id.uuid().as_bytes())
-            .arg(format!("{:016}", lease.token.get()))
+            .arg(lease.token_digits())
             .arg(subject.application.uuid().as_bytes())
             .arg(subject.tenant.uuid().as_bytes())
             .arg(subject.connection.uuid().as_bytes())
             .arg(operation.key())
-            .arg(micros(interval))
-            .arg(micros(tolerance))
-            .arg(micros(HORIZON));
+            .arg(lease.priority.get())
+            .arg(own.rate_per_s)
+            .arg(own.burst)
+            .arg(shared.rate_per_s)
+            .arg(shared.burst)
+            .arg(self.uncertainty_s())
+            .arg(self.margins.drift)
+            .arg(micros(HORIZON))
+            .arg(broker.shards())
+            .arg(lease.shard);
         let reply: Vec<Value> = call.run(&broker.redis).await?;
         Ok(Answer::read(&reply, subject).ok_or_else(|| unexpected("permit.lua"))?)
     }
 
-    fn gcra(&self, operation: &Operation) -> Option<Gcra> {
-        let plan = operation.plan?.scaled(self.plan_scale);
-        Some(Gcra::for_plan(plan, self.margins))
+    /// A call of a script about the plan of a connection's operation, with all arguments but its last one.
+    fn about(
+        &self,
+        script: &'static Script,
+        lease: &Lease,
+        subject: &PermitSubject,
+        operation: &'static Operation,
+    ) -> Call {
+        let broker = &self.broker;
+        let plan = self.scaled(operation.plan);
+        let mut call = script.on(broker.shard(lease.shard), &broker.now());
+        call.arg(subject.application.uuid().as_bytes())
+            .arg(subject.connection.uuid().as_bytes())
+            .arg(operation.key())
+            .arg(plan.rate_per_s)
+            .arg(plan.burst)
+            .arg(self.uncertainty_s())
+            .arg(self.margins.drift)
+            .arg(micros(HORIZON));
+        call
     }
 
-    fn remembered(&self, bucket: &Bucket) -> Option<Duration> {
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = *refusals.get(bucket)?;
-        if until.has_passed() {
-            refusals.remove(bucket);
-            return None;
-        }
-        Some(until.remaining())
+    fn scaled(&self, plan: Option<UsagePlan>) -> UsagePlan {
+        plan.unwrap_or(NO_PLAN).scaled(self.plan_scale)
     }
 
-    fn remember(&self, bucket: Bucket, wait: Duration) {
-        // A test that moves Redis's time does not move this host's.
-        if self.broker.options.clock.stands_still() {
-            return;
-        }
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        if refusals.len() >= MANY_REFUSALS {
-            refusals.retain(|_, until| !until.has_passed());
-        }
-        // Up to the horizon earlier: from then on the slot can be reserved.
-        let until = BootInstant::now().after(wait.saturating_sub(HORIZON));
-        refusals.insert(bucket, until);
-    }
-}
-
-impl Bucket {
-    const fn new(subject: &PermitSubject, operation: &'static Operation) -> Self {
-        Self {
-            application: subject.application,
-            connection: subject.connection,
-            operation: (operation.api, operation.version, operation.name),
-        }
+    fn uncertainty_s(&self) -> f64 {
+        (self.margins.jitter + self.margins.server_tick).as_secs_f64()
     }
 }
 

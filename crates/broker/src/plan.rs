@@ -1,10 +1,14 @@
 //! Which plan a bucket follows: the published one, what Amazon's answers taught, or what an operator has pinned.
 
+use std::collections::BTreeMap;
+
 use bulkhead_domain::{ApplicationId, ConnectionId, Operation, UsagePlan};
 use jiff::Timestamp;
 use redis::RedisError;
+use serde::Deserialize;
+use uuid::Uuid;
 
-use crate::broker::Broker;
+use crate::{broker::Broker, reply::HashPage, script};
 
 /// Which plans are asked for; everything that is `None` does not matter.
 #[derive(Debug, Clone, Default)]
@@ -69,8 +73,37 @@ impl Broker {
     /// # Errors
     /// [`PlanError::Redis`].
     pub async fn plans(&self, filter: &PlanFilter) -> Result<Vec<PlanEntry>, PlanError> {
-        let _ = filter;
-        Ok(Vec::new())
+        let now = self.options.clock.about_now();
+        let mut found = BTreeMap::new();
+        for shard in self.shards.iter() {
+            let mut redis = self.redis.clone();
+            let mut cursor = 0;
+            loop {
+                let mut page = redis::cmd("HSCAN");
+                page.arg(shard.key("plans"))
+                    .arg(cursor)
+                    .arg("COUNT")
+                    .arg(PAGE);
+                let (next, fields): HashPage = page.query_async(&mut redis).await?;
+                for (subject, learned) in fields {
+                    let entry = entry(&subject, &learned, now);
+                    // An application's limit is told by every shard alike.
+                    if let Some(entry) = entry.filter(|entry| filter.admits(entry)) {
+                        found.entry(subject).or_insert(entry);
+                    }
+                }
+                cursor = next;
+                if cursor == 0 {
+                    break;
+                }
+            }
+        }
+        let mut entries: Vec<PlanEntry> = found.into_values().collect();
+        entries.sort_by(|a, b| {
+            let key = |entry: &PlanEntry| (entry.application, entry.connection);
+            (key(a), &a.operation).cmp(&(key(b), &b.operation))
+        });
+        Ok(entries)
     }
 
     /// Makes buckets of this class follow `plan` whatever Amazon's answers say, until it is reset. `None`: the limit
@@ -85,7 +118,13 @@ impl Broker {
         operation: &Operation,
         plan: UsagePlan,
     ) -> Result<(), PlanError> {
-        let _ = (application, connection, operation, plan);
+        let valid = plan.rate_per_s.is_finite() && plan.rate_per_s > 0.0 && plan.burst > 0;
+        if !valid {
+            return Err(PlanError::Invalid(plan));
+        }
+        let (rate, burst) = (plan.rate_per_s.to_string(), plan.burst.to_string());
+        self.pin(application, connection, operation, &rate, &burst)
+            .await?;
         Ok(())
     }
 
@@ -100,7 +139,147 @@ impl Broker {
         connection: Option<ConnectionId>,
         operation: &Operation,
     ) -> Result<bool, PlanError> {
-        let _ = (application, connection, operation);
-        Ok(false)
+        let answers = self.pin(application, connection, operation, "", "").await?;
+        Ok(answers.iter().any(|answer| answer == "FORGOTTEN"))
     }
+
+    async fn pin(
+        &self,
+        application: ApplicationId,
+        connection: Option<ConnectionId>,
+        operation: &Operation,
+        rate: &str,
+        burst: &str,
+    ) -> Result<Vec<String>, PlanError> {
+        let shards = match connection {
+            Some(connection) => std::slice::from_ref(self.shard(self.shard_of(connection))),
+            None => &self.shards[..],
+        };
+        let subject = subject(application, connection, operation);
+        let mut answers = Vec::new();
+        for shard in shards {
+            let mut call = script::PIN.on(shard, &self.now());
+            call.arg(&subject[..]).arg(rate).arg(burst);
+            answers.push(call.run(&self.redis).await?);
+        }
+        Ok(answers)
+    }
+}
+
+impl PlanFilter {
+    fn admits(&self, entry: &PlanEntry) -> bool {
+        self.application.is_none_or(|id| id == entry.application)
+            && self
+                .connection
+                .is_none_or(|id| Some(id) == entry.connection)
+            && self
+                .operation
+                .as_ref()
+                .is_none_or(|name| *name == entry.operation)
+    }
+}
+
+/// Fields in one page of a scan.
+const PAGE: usize = 1_000;
+
+/// Recovered of the whole in a minute, after a 429: as in `budget.lua`.
+const RECOVERY: f64 = 0.01;
+
+/// A subject as `budget.lua` names it.
+fn subject(
+    application: ApplicationId,
+    connection: Option<ConnectionId>,
+    operation: &Operation,
+) -> Vec<u8> {
+    let mut subject = vec![if connection.is_some() { b'c' } else { b'a' }];
+    subject.extend(application.uuid().as_bytes());
+    if let Some(connection) = connection {
+        subject.extend(connection.uuid().as_bytes());
+    }
+    subject.extend(operation.key().as_bytes());
+    subject
+}
+
+/// What was learned of a plan: the JSON of `budget.lua`.
+#[derive(Debug, Default, Deserialize)]
+struct Learned {
+    #[serde(rename = "d")]
+    published: Option<(f64, f64)>,
+    #[serde(rename = "p")]
+    pinned: Option<(f64, f64)>,
+    #[serde(rename = "r")]
+    reported: Option<f64>,
+    #[serde(rename = "n", default)]
+    sightings: f64,
+    #[serde(rename = "h")]
+    higher: Option<f64>,
+    #[serde(rename = "c", default)]
+    cut: f64,
+    #[serde(rename = "f")]
+    factor: Option<f64>,
+    #[serde(rename = "t")]
+    throttled_ms: Option<i64>,
+    #[serde(rename = "s", default)]
+    since_ms: i64,
+}
+
+fn entry(subject: &[u8], learned: &[u8], now: Timestamp) -> Option<PlanEntry> {
+    let (mark, rest) = subject.split_first()?;
+    let uuid = |at: usize| Uuid::from_slice(rest.get(at..at + 16)?).ok();
+    let (connection, name) = match mark {
+        b'c' => (Some(ConnectionId::new(uuid(16)?)), rest.get(32..)?),
+        b'a' => (None, rest.get(16..)?),
+        _ => return None,
+    };
+    let learned: Learned = serde_json::from_slice(learned).ok()?;
+    let (in_force, source, why) = learned.in_force(now);
+    let time = |ms: i64| Timestamp::from_millisecond(ms).ok();
+    Some(PlanEntry {
+        application: ApplicationId::new(uuid(0)?),
+        connection,
+        operation: String::from_utf8(name.to_vec()).ok()?,
+        in_force,
+        source,
+        why,
+        throttled_at: learned.throttled_ms.and_then(time),
+        since: time(learned.since_ms)?,
+    })
+}
+
+impl Learned {
+    fn in_force(&self, now: Timestamp) -> (UsagePlan, PlanSource, String) {
+        if let Some((rate, burst)) = self.pinned {
+            let why = "pinned by an operator".to_owned();
+            return (plan(rate, burst), PlanSource::Pinned, why);
+        }
+        let (published, burst) = self.published.unwrap_or((0.0, 1.0));
+        let base = self.reported.unwrap_or(published);
+        let throttled = self.throttled_ms.unwrap_or_default();
+        let minutes = (now.as_millisecond() - throttled).max(0) as f64 / 60_000.0;
+        let cut = (self.cut - RECOVERY * burst * minutes).max(0.0);
+        let factor = (self.factor.unwrap_or(1.0) + RECOVERY * minutes).min(1.0);
+        let in_force = plan(base * factor, burst - cut);
+        let (source, mut why) = if cut > 0.0 || factor < 1.0 {
+            let why = format!(
+                "Amazon refused calls (429): {:.0} % of the rate and {cut:.1} calls less of the burst, recovering \
+                 by 1 % a minute",
+                factor * 100.0
+            );
+            (PlanSource::SteppedDown, why)
+        } else if let Some(rate) = self.reported {
+            let why = format!("Amazon reports {rate}/s (x-amzn-RateLimit-Limit)");
+            (PlanSource::Header, why)
+        } else {
+            (PlanSource::Published, "as published".to_owned())
+        };
+        if let Some(higher) = self.higher {
+            why += &format!("; {higher}/s was seen {} of 3 times", self.sightings);
+        }
+        (in_force, source, why)
+    }
+}
+
+fn plan(rate_per_s: f64, burst: f64) -> UsagePlan {
+    // Whole calls, at least one; bursts are far below 2^32.
+    UsagePlan::new(rate_per_s, burst.floor().max(1.0) as u32)
 }

@@ -13,12 +13,12 @@ use crate::keys::ShardKey;
 pub(crate) struct Script(LazyLock<redis::Script>);
 
 macro_rules! scripts {
-    ($($name:ident = $file:literal, $flags:literal;)*) => {
+    ($($name:ident = $($file:literal)+, $flags:literal;)*) => {
         $(pub(crate) static $name: Script = Script(LazyLock::new(|| {
             redis::Script::new(concat!(
                 "#!lua", $flags, "\n",
                 include_str!("../lua/lane.lua"),
-                include_str!(concat!("../lua/", $file)),
+                $(include_str!(concat!("../lua/", $file)),)+
             ))
         }));)*
     };
@@ -40,10 +40,12 @@ scripts! {
     LANE_PAUSE = "lane_pause.lua", " flags=allow-oom";
     LANE_RESUME = "lane_resume.lua", " flags=allow-oom";
     LET_GO = "let_go.lua", " flags=allow-oom";
-    PERMIT = "permit.lua", " flags=allow-oom";
+    OBSERVED = "budget.lua" "observed.lua", " flags=allow-oom";
+    PERMIT = "budget.lua" "permit.lua", " flags=allow-oom";
+    PIN = "budget.lua" "pin.lua", " flags=allow-oom";
     REAP = "reap.lua", " flags=allow-oom";
     RENEW = "renew.lua", " flags=allow-oom";
-    THROTTLED = "throttled.lua", " flags=allow-oom";
+    THROTTLED = "budget.lua" "throttled.lua", " flags=allow-oom";
 }
 
 impl Script {

@@ -105,7 +105,7 @@ impl Gate {
     ) -> Result<(), End> {
         warn!(operation = %operation, "Amazon throttled a call that had a permit; its budget is taken to be empty");
         self.permits
-            .throttled(&context.lease, &subject(context), operation)
+            .throttled(&context.lease, &subject(context), operation, None)
             .await?;
         Ok(())
     }

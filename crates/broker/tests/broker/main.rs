@@ -15,3 +15,5 @@ mod leases;
 mod loss;
 mod operators;
 mod permits;
+mod plans;
+mod shares;

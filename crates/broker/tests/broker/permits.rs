@@ -17,7 +17,7 @@ use crate::{
     invariants::runner,
 };
 
-fn subject(application: u128) -> PermitSubject {
+pub(crate) fn subject(application: u128) -> PermitSubject {
     PermitSubject {
         application: ApplicationId::new(Uuid::from_u128(application)),
         tenant: tenant(1),
@@ -27,7 +27,7 @@ fn subject(application: u128) -> PermitSubject {
 }
 
 /// A fixture with a nonce, whose leases outlast every test, and a lease.
-async fn ready() -> (Fixture, Lease) {
+pub(crate) async fn ready() -> (Fixture, Lease) {
     let fixture =
         Fixture::with(|options| options.visibility_timeout = Duration::from_secs(1 << 30)).await;
     Fences::new(&fixture.broker)
@@ -41,7 +41,11 @@ async fn ready() -> (Fixture, Lease) {
     (fixture, lease)
 }
 
-async fn granted(permits: &Permits, lease: &Lease, operation: &'static Operation) -> usize {
+pub(crate) async fn granted(
+    permits: &Permits,
+    lease: &Lease,
+    operation: &'static Operation,
+) -> usize {
     let mut count = 0;
     while let PermitAnswer::Granted(_) = permits
         .request(lease, &subject(1), operation)
@@ -110,11 +114,11 @@ async fn a_refusal_by_amazon_empties_the_bucket_and_steps_down_by_one() {
     let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
     fixture.clock.advance(Duration::from_secs(3_600));
     permits
-        .throttled(&lease, &subject(1), &GET_ORDER)
+        .throttled(&lease, &subject(1), &GET_ORDER, None)
         .await
         .unwrap();
     permits
-        .throttled(&lease, &subject(1), &GET_ORDER)
+        .throttled(&lease, &subject(1), &GET_ORDER, None)
         .await
         .unwrap();
     assert_eq!(granted(&permits, &lease, &GET_ORDER).await, 0);
@@ -122,8 +126,11 @@ async fn a_refusal_by_amazon_empties_the_bucket_and_steps_down_by_one() {
     assert_eq!(granted(&permits, &lease, &GET_ORDER).await, 0);
     fixture.clock.advance(Duration::from_millis(350));
     assert_eq!(granted(&permits, &lease, &GET_ORDER).await, 1);
-    fixture.clock.advance(Duration::from_secs(3_600));
+    // One call of 30 is back after 3⅓ minutes.
+    fixture.clock.advance(Duration::from_secs(2 * 60));
     assert_eq!(granted(&permits, &lease, &GET_ORDER).await, 29);
+    fixture.clock.advance(Duration::from_secs(3 * 60));
+    assert_eq!(granted(&permits, &lease, &GET_ORDER).await, 30);
 }
 
 #[tokio::test]

@@ -1,0 +1,182 @@
+//! Budgets that are shared: by jobs of different priority, and by all sellers of an application.
+
+use std::time::Duration;
+
+use bulkhead_broker::{Broker, Fences, FetchRequest, Lease, PermitAnswer, PermitSubject, Permits};
+use bulkhead_domain::{
+    ApplicationId, ConnectionId, FenceEpoch, Margins, Operation, Priority, UsagePlan,
+    operation::{GET_ORDER, SEARCH_ORDERS},
+};
+use uuid::Uuid;
+
+use crate::{
+    fixture::{Fixture, Worker, connection, job, tenant},
+    permits::{granted, ready, subject},
+};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+async fn backfill(fixture: &Fixture) -> Lease {
+    let mut job = job(2, 1, 1);
+    job.priority = Priority::BACKFILL;
+    fixture.broker.enqueue(&[job]).await.unwrap();
+    let leased = fixture.fetch(&mut Worker::named("b"), 1).await;
+    leased[0].lease.clone()
+}
+
+#[tokio::test]
+async fn a_backfill_leaves_half_of_the_burst_to_the_night() {
+    let (fixture, night) = ready().await;
+    let backfill = backfill(&fixture).await;
+    let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
+    fixture.clock.advance(2 * HOUR);
+    assert_eq!(granted(&permits, &backfill, &SEARCH_ORDERS).await, 10);
+    assert_eq!(granted(&permits, &night, &SEARCH_ORDERS).await, 10);
+    // With the bucket empty the night has every call that comes.
+    for _ in 0..9 {
+        fixture.clock.advance(Duration::from_millis(178_700));
+        assert_eq!(granted(&permits, &backfill, &SEARCH_ORDERS).await, 0);
+        assert_eq!(granted(&permits, &night, &SEARCH_ORDERS).await, 1);
+    }
+    // When the night has none to make, the backfill has the whole rate, once the reserve is full.
+    fixture.clock.advance(Duration::from_secs(10 * 179));
+    let mut calls = granted(&permits, &backfill, &SEARCH_ORDERS).await;
+    for _ in 0..20 {
+        fixture.clock.advance(Duration::from_millis(178_700));
+        calls += granted(&permits, &backfill, &SEARCH_ORDERS).await;
+    }
+    assert!((20..=21).contains(&calls), "{calls}");
+    assert!(granted(&permits, &night, &SEARCH_ORDERS).await >= 9);
+}
+
+/// A limit on all sellers, none on one of them.
+fn shared(rate_per_s: f64, burst: u32) -> &'static Operation {
+    Box::leak(Box::new(Operation {
+        api: "listings",
+        version: "1",
+        name: "search",
+        plan: None,
+        application_plan: Some(UsagePlan::new(rate_per_s, burst)),
+    }))
+}
+
+#[tokio::test]
+async fn of_two_buckets_both_are_taken_or_none() {
+    let (fixture, lease) = ready().await;
+    let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
+    let application = subject(1).application;
+    // 30 for the connection; 12 for the application, of which another connection takes 8.
+    fixture
+        .broker
+        .pin_plan(application, None, &GET_ORDER, UsagePlan::new(0.01, 12))
+        .await
+        .unwrap();
+    granted(&permits, &lease, &GET_ORDER).await;
+    fixture.clock.advance(HOUR);
+    let mut other = subject(1);
+    other.connection = connection(2);
+    for _ in 0..8 {
+        let answer = permits.request(&lease, &other, &GET_ORDER).await.unwrap();
+        assert!(matches!(answer, PermitAnswer::Granted(_)), "{answer:?}");
+    }
+    assert_eq!(granted(&permits, &lease, &GET_ORDER).await, 4);
+    for _ in 0..50 {
+        assert_eq!(granted(&permits, &lease, &GET_ORDER).await, 0);
+    }
+    // What was refused by the application's bucket was not taken out of the connection's.
+    fixture
+        .broker
+        .reset_plan(application, None, &GET_ORDER)
+        .await
+        .unwrap();
+    assert_eq!(granted(&permits, &lease, &GET_ORDER).await, 26);
+}
+
+/// Leases of one connection on each shard.
+async fn one_on_each_shard(broker: &Broker) -> Vec<(Lease, PermitSubject)> {
+    let mut found = Vec::new();
+    for n in 1..=u128::from(broker.shards()) * 20 {
+        let mut job = job(n, 1, n);
+        job.connection = ConnectionId::new(Uuid::from_u128(n));
+        let shard = broker.shard_of(job.connection);
+        if usize::from(shard) != found.len() {
+            continue;
+        }
+        broker.enqueue(std::slice::from_ref(&job)).await.unwrap();
+        let request = FetchRequest {
+            worker: &Worker::named("w").id,
+            shard,
+            sequence: 1,
+            max: 1,
+        };
+        let leased = broker.fetch(&request).await.unwrap().leased.remove(0);
+        let subject = PermitSubject {
+            application: ApplicationId::new(Uuid::from_u128(1)),
+            tenant: tenant(1),
+            connection: job.connection,
+            epoch: FenceEpoch::NEVER_FENCED,
+        };
+        found.push((leased.lease, subject));
+    }
+    found
+}
+
+async fn shards(n: u16) -> (Fixture, Vec<(Lease, PermitSubject)>) {
+    let fixture = Fixture::with(|options| {
+        options.shards = n;
+        options.visibility_timeout = Duration::from_secs(1 << 30);
+    })
+    .await;
+    Fences::new(&fixture.broker)
+        .establish("first", None)
+        .await
+        .unwrap();
+    let leases = one_on_each_shard(&fixture.broker).await;
+    assert_eq!(leases.len(), usize::from(n));
+    (fixture, leases)
+}
+
+#[tokio::test]
+async fn each_shard_has_an_equal_part_of_an_applications_limit() {
+    let (fixture, leases) = shards(3).await;
+    let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
+    let operation = shared(0.1, 31);
+    fixture.clock.advance(HOUR);
+    let mut total = 0;
+    for (lease, subject) in &leases {
+        while let PermitAnswer::Granted(_) =
+            permits.request(lease, subject, operation).await.unwrap()
+        {
+            total += 1;
+        }
+    }
+    assert_eq!(total, 30, "10 and a part of one each");
+}
+
+#[tokio::test]
+async fn shards_whose_part_is_less_than_one_call_take_turns() {
+    let (fixture, leases) = shards(4).await;
+    let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
+    // 1/s and a burst of two, on four shards.
+    let operation = shared(1.0, 2);
+    fixture.clock.advance(HOUR);
+    let step = Duration::from_millis(50);
+    let mut slots: Vec<Duration> = Vec::new();
+    let mut now = Duration::ZERO;
+    while now < Duration::from_secs(100) {
+        for (lease, subject) in &leases {
+            let answer = permits.request(lease, subject, operation).await.unwrap();
+            if let PermitAnswer::Granted(permit) = answer {
+                slots.push(now + permit.waited());
+            }
+        }
+        fixture.clock.advance(step);
+        now += step;
+    }
+    slots.sort();
+    assert!((98..=100).contains(&slots.len()), "{}", slots.len());
+    for pair in slots.windows(2) {
+        let apart = pair[1] - pair[0];
+        assert!(apart >= Duration::from_secs(1), "{apart:?}");
+    }
+}
