@@ -27,8 +27,9 @@ local CANCELLED = P .. ':cancelled' -- set: jobs in flight that are not wanted a
 local GHOSTS = P .. ':ghosts' -- hash: id → how many entries of it in queues stand for no job
 local DEAD = P .. ':dead' -- hash: id → JSON {r reason, at ms, f, c, h}
 local DEAD_BODIES = P .. ':dead_bodies' -- hash: id → body
-local BOOT = P .. ':boot' -- hash: nonce, established µs
+local BOOT = P .. ':boot' -- hash: nonce, established µs; the grant: from µs, until µs
 local STOPS = P .. ':stops' -- set: tombstones, 'a' 't' or 'c' and the id
+local EPOCHS = P .. ':epochs' -- hash: scope as in STOPS → epoch of its fence, if it is more than 0
 local WAKE = P .. ':wake' -- channel
 local TOLD = P .. ':told' -- channel: a job in flight was cancelled
 

@@ -8,24 +8,35 @@
   ARGV[13] uncertainty of a call's time J + p, s                ARGV[14] drift ρ
   ARGV[15] horizon H within which a slot is reserved ahead, µs
   ARGV[16] shards of the class         ARGV[17] number of this one
-  Checked in this order, taken only at the end: boot nonce, tombstones, (a grant and its epoch belong here), lease,
-  buckets of the connection and of the application, all or none: a slot when the last of them has one, then in each
-  TAT ← max(slot, TAT) + T.
+  ARGV[18] sum of the epochs of application, tenant and connection when the call's credentials were read
+  Checked in this order, taken only at the end: boot nonce, tombstones, grant, epoch, lease, buckets of the connection
+  and of the application, all or none: a slot when the last of them has one, then in each TAT ← max(slot, TAT) + T.
   Returns 'GRANTED', µs until its slot (≤ H) | 'WAIT', µs until a slot can be had |
-  'STOPPED', 'NO_BOOT_NONCE' | 'APPLICATION' | 'TENANT' | 'CONNECTION' | 'LEASE_LOST'. ]]
+  'STOPPED', 'NO_BOOT_NONCE' | 'APPLICATION' | 'TENANT' | 'CONNECTION' | 'NO_GRANT' | 'EPOCH' | 'LEASE_LOST'. ]]
 local now = now_us(ARGV[1])
-local nonce, established = unpack(call('HMGET', BOOT, 'nonce', 'established'))
+local nonce, established, from, till = unpack(call('HMGET', BOOT, 'nonce', 'established', 'from', 'until'))
 if not nonce then
   return { 'STOPPED', 'NO_BOOT_NONCE' }
 end
-local application, tenant, connection =
-  unpack(call('SMISMEMBER', STOPS, 'a' .. ARGV[4], 't' .. ARGV[5], 'c' .. ARGV[6]))
+local scopes = { 'a' .. ARGV[4], 't' .. ARGV[5], 'c' .. ARGV[6] }
+local application, tenant, connection = unpack(call('SMISMEMBER', STOPS, unpack(scopes)))
 if application == 1 then
   return { 'STOPPED', 'APPLICATION' }
 elseif tenant == 1 then
   return { 'STOPPED', 'TENANT' }
 elseif connection == 1 then
   return { 'STOPPED', 'CONNECTION' }
+end
+-- One that begins later is of a clock that has gone back since.
+if not from or tonumber(from) > now or tonumber(till) <= now then
+  return { 'STOPPED', 'NO_GRANT' }
+end
+local epoch = 0
+for _, known in ipairs(call('HMGET', EPOCHS, unpack(scopes))) do
+  epoch = epoch + (tonumber(known or 0))
+end
+if epoch ~= tonumber(ARGV[18]) then
+  return { 'STOPPED', 'EPOCH' }
 end
 local holder, expiry = call('HGET', HOLDERS, ARGV[2]), call('ZSCORE', LEASES, ARGV[2])
 if not holder or sub(holder, 1, 16) ~= ARGV[3] or tonumber(expiry or 0) <= now then

@@ -6,7 +6,10 @@ use bulkhead_domain::{ApplicationId, Class, ConnectionId, FencingToken, TenantId
 use redis::RedisError;
 use uuid::Uuid;
 
-use crate::{broker::Broker, script};
+use crate::{broker::Broker, keys::ShardKey, reply::micros, script};
+
+/// Fences in one call of a script.
+const FENCES_AT_ONCE: usize = 500;
 
 /// What can be stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,7 +46,7 @@ pub struct FenceState {
 
 /// The time and the boot nonce of every shard: what a grant is counted from, and tied to.
 #[derive(Debug)]
-pub struct GrantClocks(Vec<(u64, Option<String>)>);
+pub struct GrantClocks(Vec<Option<(u64, String)>>);
 
 /// Redis did not confirm; the change may have reached some shards.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +116,13 @@ impl Fences {
     /// # Errors
     /// [`FenceError`]: grant nothing.
     pub async fn grant_clocks(&self) -> Result<GrantClocks, FenceError> {
-        Ok(GrantClocks(Vec::new()))
+        let mut clocks = Vec::new();
+        for (broker, shard) in self.shards() {
+            let call = script::CLOCK.on(shard, &broker.now());
+            let (time_us, nonce): (u64, Option<String>) = call.run(&broker.redis).await?;
+            clocks.push(nonce.map(|nonce| (time_us, nonce)));
+        }
+        Ok(GrantClocks(clocks))
     }
 
     /// Vouches for the fences: permits may be granted until `lifetime` after `clocks` were read, by Redis's time, for
@@ -128,7 +137,27 @@ impl Fences {
         fences: &[FenceState],
         lifetime: Duration,
     ) -> Result<(), FenceError> {
-        let _ = (&clocks.0, fences, lifetime);
+        for ((broker, shard), clock) in self.shards().zip(&clocks.0) {
+            let Some((time_us, nonce)) = clock else {
+                continue;
+            };
+            let until = time_us.saturating_add(micros(lifetime)).to_string();
+            // Only the last call grants: all tombstones stand by then.
+            let rest = fences.chunks(FENCES_AT_ONCE).chain([&[][..]]);
+            let calls = fences.len().div_ceil(FENCES_AT_ONCE);
+            for (n, fences) in rest.enumerate() {
+                let mut call = script::GRANT.on(shard, &broker.now());
+                call.arg(nonce)
+                    .arg(*time_us)
+                    .arg(if n == calls { &until[..] } else { "" });
+                for fence in fences {
+                    call.arg(fence.scope.member())
+                        .arg(fence.epoch)
+                        .arg(if fence.closed { "closed" } else { "open" });
+                }
+                let _: String = call.run(&broker.redis).await?;
+            }
+        }
         Ok(())
     }
 
@@ -142,12 +171,17 @@ impl Fences {
         Ok(())
     }
 
-    /// Takes a scope's tombstone away.
+    /// Takes a scope's tombstone away, once Postgres has it open with `epoch`, the one of its release: permits are
+    /// granted to those who read their credentials since.
     ///
     /// # Errors
     /// [`FenceError`]: parts of the scope are still stopped; repeat it.
-    pub async fn release(&self, scope: StopScope) -> Result<(), FenceError> {
-        self.on_every_shard("SREM", scope).await?;
+    pub async fn release(&self, scope: StopScope, epoch: u64) -> Result<(), FenceError> {
+        for (broker, shard) in self.shards() {
+            let mut call = script::UNSTOP.on(shard, &broker.now());
+            call.arg(scope.member()).arg(epoch);
+            let _: String = call.run(&broker.redis).await?;
+        }
         Ok(())
     }
 
@@ -158,6 +192,12 @@ impl Fences {
     pub async fn is_stopped(&self, scope: StopScope) -> Result<bool, FenceError> {
         let members = self.on_every_shard("SISMEMBER", scope).await?;
         Ok(members.iter().all(|member| *member == 1))
+    }
+
+    /// Every shard of every class.
+    fn shards(&self) -> impl Iterator<Item = (&Broker, &ShardKey)> {
+        let classes = self.classes.iter();
+        classes.flat_map(|broker| broker.shards.iter().map(move |shard| (broker, shard)))
     }
 
     async fn on_every_shard(

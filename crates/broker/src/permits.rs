@@ -169,7 +169,8 @@ impl Permits {
             .arg(self.margins.drift)
             .arg(micros(HORIZON))
             .arg(broker.shards())
-            .arg(lease.shard);
+            .arg(lease.shard)
+            .arg(subject.epoch.get());
         let reply: Vec<Value> = call.run(&broker.redis).await?;
         Ok(Answer::read(&reply, subject).ok_or_else(|| unexpected("permit.lua"))?)
     }
@@ -225,6 +226,8 @@ impl Answer {
                 b"APPLICATION" => Stop::Application(subject.application),
                 b"TENANT" => Stop::Tenant(subject.tenant),
                 b"CONNECTION" => Stop::Connection(subject.connection),
+                b"NO_GRANT" => Stop::NoGrant,
+                b"EPOCH" => Stop::Epoch,
                 b"LEASE_LOST" => Stop::LeaseLost,
                 _ => return None,
             }),

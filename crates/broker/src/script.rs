@@ -31,10 +31,12 @@ scripts! {
     REDRIVE = "redrive.lua", "";
     ACKNOWLEDGE = "acknowledge.lua", " flags=allow-oom";
     CANCEL = "cancel.lua", " flags=allow-oom";
+    CLOCK = "clock.lua", " flags=allow-oom";
     DISCARD = "discard.lua", " flags=allow-oom";
     ESTABLISH = "establish.lua", " flags=allow-oom";
     FETCH = "fetch.lua", " flags=allow-oom";
     FORGIVE = "forgive.lua", " flags=allow-oom";
+    GRANT = "grant.lua", " flags=allow-oom";
     HOLD = "hold.lua", " flags=allow-oom";
     INSPECT = "inspect.lua", " flags=allow-oom";
     LANE_PAUSE = "lane_pause.lua", " flags=allow-oom";
@@ -46,6 +48,7 @@ scripts! {
     REAP = "reap.lua", " flags=allow-oom";
     RENEW = "renew.lua", " flags=allow-oom";
     THROTTLED = "budget.lua" "throttled.lua", " flags=allow-oom";
+    UNSTOP = "unstop.lua", " flags=allow-oom";
 }
 
 impl Script {

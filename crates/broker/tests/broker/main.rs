@@ -9,6 +9,7 @@
 mod fairness;
 mod fences;
 mod fixture;
+mod grants;
 mod identities;
 mod invariants;
 mod leases;

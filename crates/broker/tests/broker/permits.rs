@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bulkhead_broker::{
-    Broker, BrokerClock, BrokerOptions, Fences, Lease, PermitAnswer, PermitSubject, Permits,
+    Broker, BrokerClock, BrokerOptions, Lease, PermitAnswer, PermitSubject, Permits,
 };
 use bulkhead_domain::{
     ApplicationId, Class, FenceEpoch, Margins, Operation, UsagePlan,
@@ -13,7 +13,7 @@ use proptest::{prelude::*, test_runner::TestRunner};
 use uuid::Uuid;
 
 use crate::{
-    fixture::{Fixture, Worker, connection, job, tenant},
+    fixture::{Fixture, Worker, connection, grant, job, open, tenant},
     invariants::runner,
 };
 
@@ -30,10 +30,7 @@ pub(crate) fn subject(application: u128) -> PermitSubject {
 pub(crate) async fn ready() -> (Fixture, Lease) {
     let fixture =
         Fixture::with(|options| options.visibility_timeout = Duration::from_secs(1 << 30)).await;
-    Fences::new(&fixture.broker)
-        .establish("first", None)
-        .await
-        .unwrap();
+    open(&fixture.broker, "first").await;
     fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
     let lease = fixture.fetch(&mut Worker::named("a"), 1).await[0]
         .lease
@@ -101,10 +98,7 @@ async fn a_new_nonce_empties_every_bucket() {
     let (fixture, lease) = ready().await;
     let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
     fixture.clock.advance(Duration::from_secs(3_600));
-    Fences::new(&fixture.broker)
-        .establish("second", None)
-        .await
-        .unwrap();
+    open(&fixture.broker, "second").await;
     assert_eq!(granted(&permits, &lease, &GET_ORDER).await, 0);
 }
 
@@ -145,10 +139,7 @@ async fn a_short_wait_is_reserved_and_slept_out_and_a_long_one_is_said() {
     // Redis's own time is far from the test's: a nonce under it, and buckets that start empty now.
     let broker = Broker::connect(&options, Class::Sync).await.unwrap();
     let started = std::time::Instant::now();
-    Fences::new(&broker)
-        .establish("second", None)
-        .await
-        .unwrap();
+    open(&broker, "second").await;
     broker.enqueue(&[job(2, 1, 2)]).await.unwrap();
     let worker = Worker::named("b");
     let request = bulkhead_broker::FetchRequest {
@@ -274,10 +265,7 @@ async fn check(
     mut dice: u64,
 ) -> Result<(), TestCaseError> {
     fixture.redis.flush().unwrap();
-    Fences::new(&fixture.broker)
-        .establish(&nonce.to_string(), None)
-        .await
-        .unwrap();
+    open(&fixture.broker, &nonce.to_string()).await;
     fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
     let mut worker = Worker::named("a");
     let lease = fixture.fetch(&mut worker, 1).await[0].lease.clone();
@@ -293,7 +281,10 @@ async fn check(
                 fixture.clock.advance(*time);
                 now_s += time.as_secs_f64();
             }
-            Step::Rewind(time) => fixture.clock.rewind(*time),
+            Step::Rewind(time) => {
+                fixture.clock.rewind(*time);
+                grant(&fixture.broker).await;
+            }
             Step::Ask(times) => {
                 for _ in 0..*times {
                     let answer = permits

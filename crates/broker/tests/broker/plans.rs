@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bulkhead_broker::{Fences, PermitAnswer, Permits, PlanError, PlanFilter, PlanSource};
+use bulkhead_broker::{PermitAnswer, Permits, PlanError, PlanFilter, PlanSource};
 use bulkhead_domain::{
     ApplicationId, Gcra, Margins, Operation, UsagePlan,
     operation::{GET_ORDER, LWA_TOKEN, SEARCH_ORDERS},
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use crate::{
-    fixture::{Fixture, connection},
+    fixture::{Fixture, connection, open},
     invariants::runner,
     permits::{granted, ready, subject},
 };
@@ -208,10 +208,7 @@ async fn a_learned_plan_outlives_the_bucket_and_a_new_nonce() {
         .await
         .unwrap();
     fixture.clock.advance(10 * HOUR);
-    Fences::new(&fixture.broker)
-        .establish("second", None)
-        .await
-        .unwrap();
+    open(&fixture.broker, "second").await;
     let next = wait(&permits, &lease, &SEARCH_ORDERS).await;
     assert!((500.0..500.5).contains(&next), "{next}");
     let filter = PlanFilter {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bulkhead_broker::{Broker, Fences, FetchRequest, Lease, PermitAnswer, PermitSubject, Permits};
+use bulkhead_broker::{Broker, FetchRequest, Lease, PermitAnswer, PermitSubject, Permits};
 use bulkhead_domain::{
     ApplicationId, ConnectionId, FenceEpoch, Margins, Operation, Priority, UsagePlan,
     operation::{GET_ORDER, SEARCH_ORDERS},
@@ -10,7 +10,7 @@ use bulkhead_domain::{
 use uuid::Uuid;
 
 use crate::{
-    fixture::{Fixture, Worker, connection, job, tenant},
+    fixture::{Fixture, Worker, connection, job, open, tenant},
     permits::{granted, ready, subject},
 };
 
@@ -127,10 +127,7 @@ async fn shards(n: u16) -> (Fixture, Vec<(Lease, PermitSubject)>) {
         options.visibility_timeout = Duration::from_secs(1 << 30);
     })
     .await;
-    Fences::new(&fixture.broker)
-        .establish("first", None)
-        .await
-        .unwrap();
+    open(&fixture.broker, "first").await;
     let leases = one_on_each_shard(&fixture.broker).await;
     assert_eq!(leases.len(), usize::from(n));
     (fixture, leases)
