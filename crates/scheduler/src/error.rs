@@ -10,9 +10,12 @@ pub enum TickError {
     /// Redis refused or did not answer while jobs were enqueued.
     #[error("enqueue due jobs")]
     Enqueue(#[from] EnqueueError),
-    /// Redis did not answer while fences were rebuilt.
-    #[error("rebuild the fences")]
+    /// Redis did not answer while fences were rebuilt or vouched for.
+    #[error("write the fences")]
     Fence(#[from] FenceError),
+    /// More scopes have been fenced than one grant vouches for: no permits until old fences are removed.
+    #[error("more fences than one grant can vouch for")]
+    TooManyFences,
     /// Redis did not answer while jobs were looked up.
     #[error("look up jobs")]
     Inspect(#[from] InspectError),

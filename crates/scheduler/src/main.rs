@@ -26,7 +26,8 @@ struct Arguments {
 enum Command {
     /// Keep enqueuing until SIGTERM (the default).
     Run,
-    /// Do one pass and end: for cron. Prints what it did as JSON.
+    /// Do one pass and end: for cron. Prints what it did as JSON. Calls to Amazon need a scheduler that keeps running,
+    /// or grants that last from one pass to the next.
     Tick,
 }
 
@@ -78,7 +79,8 @@ async fn connect(shell: &Shell) -> anyhow::Result<Scheduler> {
         Broker::connect(&options, Class::Sync),
     )
     .await?;
-    Ok(Scheduler::new(store, &broker))
+    let scheduler = Scheduler::new(store, &broker);
+    Ok(scheduler.with_grant_lifetime(config.scheduler.grant_lifetime))
 }
 
 #[allow(clippy::print_stdout, reason = "what `tick` did is its output")]

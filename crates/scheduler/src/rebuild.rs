@@ -3,16 +3,15 @@
 //! In this order: tombstones of everything that Postgres says is stopped, then everything enqueued is owed again,
 //! then a new nonce, under which buckets start empty and fencing tokens are greater than any that Postgres has seen.
 
-use bulkhead_broker::StopScope;
-use bulkhead_domain::{ApplicationId, ConnectionId, FencingToken, TenantId};
+use bulkhead_domain::FencingToken;
 use bulkhead_service::crash_point;
-use bulkhead_store::{ClosedFence, FenceScope};
 use jiff::Timestamp;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::{
     error::TickError,
+    grantor::scope,
     scheduler::{BATCH, Scheduler},
 };
 
@@ -31,8 +30,9 @@ impl Scheduler {
         warn!(
             "Redis has no boot nonce: it is new or has lost its data; rebuilding it from Postgres"
         );
-        let closed = self.store.fences().closed(FENCES).await?;
-        for fence in &closed {
+        let fences = self.store.fences().all(FENCES).await?;
+        let closed = fences.iter().filter(|fence| fence.closed);
+        for fence in closed.clone() {
             self.fences.stop(scope(fence)).await?;
         }
         crash_point::reach("scheduler.rebuild.fenced");
@@ -43,9 +43,11 @@ impl Scheduler {
             .establish(&Uuid::new_v4().to_string(), floor)
             .await?;
         crash_point::reach("scheduler.rebuild.established");
+        // Not by the grantor's next turn: jobs that are enqueued now would go away for longer.
+        self.vouch().await?;
         metrics::counter!("bulkhead_redis_rebuilds_total").increment(1);
         info!(
-            fences = closed.len(),
+            fences = closed.count(),
             owed_again = owed,
             "rebuilt Redis; permits may be granted again"
         );
@@ -61,13 +63,5 @@ impl Scheduler {
             }
             owed += more;
         }
-    }
-}
-
-fn scope(fence: &ClosedFence) -> StopScope {
-    match fence.scope {
-        FenceScope::Application => StopScope::Application(ApplicationId::new(fence.id)),
-        FenceScope::Tenant => StopScope::Tenant(TenantId::new(fence.id)),
-        FenceScope::Connection => StopScope::Connection(ConnectionId::new(fence.id)),
     }
 }

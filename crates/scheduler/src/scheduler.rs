@@ -3,12 +3,16 @@ use std::time::Duration;
 use bulkhead_broker::{Broker, Fences};
 use bulkhead_store::Store;
 
+use crate::grantor::GRANT_LIFETIME;
+
 /// One scheduler process's way to Postgres and Redis.
 #[derive(Debug, Clone)]
 pub struct Scheduler {
     pub(crate) store: Store,
     pub(crate) broker: Broker,
     pub(crate) fences: Fences,
+    /// How long a grant lasts (T_g).
+    pub(crate) grant_lifetime: Duration,
 }
 
 /// How long a claimed obligation is this scheduler's: past this another one enqueues it.
@@ -25,6 +29,17 @@ impl Scheduler {
             store,
             broker: broker.clone(),
             fences: Fences::new(broker),
+            grant_lifetime: GRANT_LIFETIME,
+        }
+    }
+
+    /// With grants that last `lifetime` (T_g): for that long calls go on after the last scheduler has ended, and that
+    /// long containment waits if it cannot reach Redis.
+    #[must_use]
+    pub fn with_grant_lifetime(self, lifetime: Duration) -> Self {
+        Self {
+            grant_lifetime: lifetime,
+            ..self
         }
     }
 }

@@ -51,7 +51,7 @@ pub use connect::{ConnectError, Role, Store, StoreOptions};
 pub use connection::{Connection, ConnectionState, Connections, EnteredConnection, NewConnection};
 pub use credential::{AccessToken, ClientCredential, NewAccessToken, SealedColumn};
 pub use error::{AddError, StoreError};
-pub use fence::{ClosedFence, FenceScope, Fences};
+pub use fence::{ClosedFence, Fence, FenceScope, Fences};
 pub use migrator::{MigrateError, Migrated, Migrator};
 pub use obligation::{
     NewSync, Obligation, ObligationCount, ObligationFilter, ObligationKey, Obligations, Retried,

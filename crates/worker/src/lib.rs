@@ -28,7 +28,7 @@ mod run;
 mod running;
 
 pub use end::End;
-pub use gate::Gate;
+pub use gate::{BudgetNews, Gate};
 pub use handler::{Handler, JobContext};
 pub use options::WorkerOptions;
 pub use outcome::Outcome;

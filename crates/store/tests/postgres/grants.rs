@@ -91,7 +91,7 @@ const MORE_TABLES: [(&str, &[(&str, &str)]); 2] = [
 ];
 
 /// Functions and who may call them; what is not here nobody may.
-const FUNCTIONS: [(&str, &[&str]); 12] = [
+const FUNCTIONS: [(&str, &[&str]); 13] = [
     ("complete_token_refresh", &["token"]),
     (
         "current_application",
@@ -103,6 +103,7 @@ const FUNCTIONS: [(&str, &[&str]); 12] = [
     ),
     ("current_tenant", &["containment", "purge", "sync", "token"]),
     ("enter_job", &["containment", "purge", "sync", "token"]),
+    ("fence_epoch", &["containment", "purge", "sync", "token"]),
     ("fence_lock", &["containment"]),
     ("finish_job", &["containment", "purge", "sync", "token"]),
     ("maintain_partitions", &["operator", "scheduler"]),
