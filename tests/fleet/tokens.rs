@@ -39,6 +39,10 @@ async fn an_expired_token_is_refreshed_once_however_many_jobs_of_however_many_wo
     let [seller, other] = night.sellers();
     let fault = json!({ "kind": "expire_tokens", "seller_id": seller.seller_id });
     night.fleet.amazon.post("faults", &fault).await?;
+    // Nobody is refused before several have asked.
+    let fault =
+        json!({ "kind": "hold", "operation": "searchOrders", "seller_id": seller.seller_id });
+    night.fleet.amazon.post("faults", &fault).await?;
     for _ in 0..5 {
         night.enqueue(seller).await?;
     }
@@ -46,11 +50,13 @@ async fn an_expired_token_is_refreshed_once_however_many_jobs_of_however_many_wo
     let enqueued =
         "select count(*) from bulkhead.obligations where kind = 'sync' and state = 'enqueued'";
     night.until(enqueued, 6).await?;
-    // Permits at once, so that all jobs are refused before any can be served: Amazon's own burst is enough for them.
+    // Permits at once: Amazon's own burst is enough for all jobs.
     let eager = MemberOptions::default().set("amazon.time_scale", "20000");
     let _sync_1 = night.start_with("sync", "sync-1", &eager).await?;
     let _sync_2 = night.start_with("sync", "sync-2", &eager).await?;
-    eventually(async || Ok(night.refused(&seller.seller_id).await? >= 3)).await?;
+    eventually(async || Ok(night.asked(&seller.seller_id, 0).await? >= 3)).await?;
+    night.fleet.amazon.clear_faults().await?;
+    eventually(async || Ok(night.asked(&seller.seller_id, 403).await? >= 3)).await?;
     token.process.cont();
     night.until_all_syncs_are_done().await?;
 
@@ -264,15 +270,15 @@ impl TestNight {
         Ok(found.fetch_all(&self.pool).await?)
     }
 
-    /// How many searches of a seller Amazon has refused.
-    async fn refused(&self, seller_id: &str) -> Result<usize> {
+    /// How many searches of a seller Amazon has answered with `status`; 0 for those that it has not answered yet.
+    async fn asked(&self, seller_id: &str, status: u16) -> Result<usize> {
         let requests: Vec<Request> = self.fleet.amazon.get("requests").await?;
-        let refused = requests.iter().filter(|request| {
-            request.status == 403
+        let asked = requests.iter().filter(|request| {
+            request.status == status
                 && request.seller_id.as_deref() == Some(seller_id)
                 && request.operation.as_deref() == Some("orders/2026-01-01/searchOrders")
         });
-        Ok(refused.count())
+        Ok(asked.count())
     }
 
     /// Moves time for the token jobs that wait for an operator: all of them are due now.

@@ -19,7 +19,9 @@ for at = others, total, 5 do
 end
 local held = call('HMGET', HOLDERS, unpack(ids))
 local cancelled = call('EXISTS', CANCELLED) == 1
-local reply, seen, done, gone = {}, {}, {}, {}
+-- Read before anything is forgotten: they say whose place is free.
+local bodies = call('EXISTS', CAPS) == 1 and call('HMGET', JOBS, unpack(ids))
+local reply, seen, done, gone, landed = {}, {}, {}, {}, {}
 local ended, forgotten = 0, 0
 local before
 
@@ -30,14 +32,16 @@ end
 -- Whether the job at a position is held under `token`, and has not been acknowledged by this call.
 local function may_end(position, token)
   local id, holder = ids[position], held[position]
-  if not holder or seen[id] then
+  if not holder
+    or seen[id] then -- guard one_end_in_a_batch: false
     say(position, 'NOT_LEASED')
-  elseif sub(holder, 1, 16) ~= token then
+  elseif sub(holder, 1, 16) ~= token then -- guard newest_lease_acknowledges: false
     say(position, 'FENCED')
   else
     seen[id] = true
     ended = ended + 1
     done[ended] = id
+    landed[ended] = bodies and bodies[position]
     return true
   end
 end
@@ -83,7 +87,7 @@ local ending = {
 for n = 1, completed do
   if may_end(n, ARGV[2 * n + 2]) then
     forget_one(ids[n])
-    if cancelled then
+    if cancelled then -- guard completed_is_not_cancelled_later: false
       call('SREM', CANCELLED, ids[n])
     end
   end
@@ -92,7 +96,7 @@ end
 for n = count, completed + 1, -1 do
   local at, id = others + 5 * (n - completed - 1), ids[n]
   if may_end(n, ARGV[at + 1]) then
-    if cancelled and call('SREM', CANCELLED, id) == 1 then
+    if cancelled and call('SREM', CANCELLED, id) == 1 then -- guard cancelled_is_forgotten: false
       forget_one(id)
       say(n, 'CANCELLED')
     else
@@ -110,6 +114,10 @@ if forgotten > 0 then
   if call('EXISTS', TRIALS) == 1 then
     call('HDEL', TRIALS, unpack(gone))
   end
+end
+if bodies and ended > 0 then -- guard ended_makes_room: false
+  before = before or horizon()
+  land(done, landed)
 end
 if before then
   announce(before)

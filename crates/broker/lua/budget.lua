@@ -3,14 +3,19 @@
   its sellers, of which each of the class's shards has an equal part.
   A bucket is GCRA with T and τ of crates/domain/src/rate.rs, in µs: its value is the theoretical arrival time (TAT),
   when it will be full again. One that is not there is as it would be had it been empty when the nonce was
-  established, so that a full one need not be kept.
+  established, behind the slots that were reserved by then, so that a full one need not be kept.
   What was learned of a subject's plan, JSON, rates per second and times in ms, absent where nothing is:
     d {rate, burst} the published plan    p {rate, burst} pinned by an operator: wins over all else
     r rate that Amazon reports            h the least of n higher ones seen in a row, the last at `at`
     c calls that 429s took off the burst, f what they left of the rate, t the last one: c and f are as of then and
     recover by 1 % of the whole a minute  u Amazon asked not to be called before     s since when anything is known ]]
 local PLANS = P .. ':plans' -- hash: subject → what was learned; absent if nothing was
-local BUCKETS = P .. ':bucket:' -- string per nonce and subject: TAT, µs; expires a minute after it is full
+local BUCKETS = P .. ':bucket:' -- string per life and subject: TAT, µs; expires a minute after it is full
+
+-- The nonce's first digits tell lives of Redis apart; within one, `life` counts steps of its clock.
+local function bucket_of(nonce, life, subject)
+  return BUCKETS .. sub(nonce, 1, 8) .. '.' .. (life or 0) .. ':' .. subject
+end
 
 -- Rate and burst in force, and how much 429s still take off: calls of the burst, and a factor of the rate.
 local function in_force(learned, rate, burst, now)
@@ -53,9 +58,13 @@ end
 -- the bucket would stay shut for as long. With it, it counts as empty after the last slot that may have been reserved
 -- by the old time.
 local function arrival(stored, plan, established, now, horizon_us)
-  local tat = tonumber(stored) or empty(plan, established)
+  -- Behind the last slot that may have been reserved before.
+  local first = empty(plan, established) + horizon_us -- guard buckets_start_empty: 0
+  local tat = tonumber(stored) or first
   local furthest = empty(plan, now) + horizon_us
-  return math.min(tat, furthest), tat > furthest
+  local clamped = tat > furthest
+  tat = math.min(tat, furthest) -- guard clock_that_went_back: tat
+  return tat, clamped
 end
 
 local function keep(bucket, tat, now)

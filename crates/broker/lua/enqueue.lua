@@ -9,7 +9,7 @@
   added. ]]
 local now, high_water, count = now_us(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local used = call('MEMORY', 'USAGE', JOBS, 'SAMPLES', 5) or 0
-if used > high_water then
+if used > high_water then -- guard high_water: false
   return { 'HIGH_WATER', used }
 end
 
@@ -17,7 +17,7 @@ local ids, reply = {}, { 'ADDED' }
 for n = 1, count do
   ids[n] = ARGV[2 * n + 2]
 end
-local alive = call('HMGET', JOBS, unpack(ids))
+local alive = call('HMGET', JOBS, unpack(ids)) -- guard one_life_at_a_time: {}
 for n = 1, count do
   if alive[n] then
     reply[#reply + 1] = n
@@ -31,7 +31,7 @@ end
 local function new_ids(from, to)
   local new = {}
   for n = from, to do
-    new[#new + 1] = not alive[n] and ids[n] or nil
+    new[#new + 1] = not alive[n] and ids[n] or nil -- guard living_is_not_pushed_again: ids[n]
   end
   return new
 end
@@ -46,7 +46,7 @@ else
     end
   end
 end
-if call('EXISTS', DEAD) == 1 then
+if call('EXISTS', DEAD) == 1 then -- guard dead_letter_is_superseded: false
   local new = new_ids(1, count)
   call('HDEL', DEAD, unpack(new))
   call('HDEL', DEAD_BODIES, unpack(new))
@@ -55,9 +55,9 @@ end
 local function delay(from, to, times)
   for n = from, to do
     local not_before = ARGV[times + n - from]
-    if alive[n] then
+    if alive[n] then -- guard living_is_not_delayed_again: false
       -- It stays as it is.
-    elseif tonumber(not_before) > now then
+    elseif tonumber(not_before) > now then -- guard not_before_its_time: false
       call('ZADD', DUE, not_before, ids[n])
     else
       queue('RPUSH', ids[n], ARGV[2 * n + 3])

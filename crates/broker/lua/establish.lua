@@ -4,10 +4,10 @@
   Tombstones must have been written before. The same nonce again only raises the floor.
   Returns 'ESTABLISHED' | 'SAME_NONCE'. ]]
 local now, last = now_us(ARGV[1]), tonumber(call('GET', TOKEN) or 0)
-if tonumber(ARGV[3]) > last then
+if tonumber(ARGV[3]) > last then -- guard floor_raises: false -- guard floor_only_raises: true
   call('SET', TOKEN, ARGV[3])
 end
-if call('HGET', BOOT, 'nonce') == ARGV[2] then
+if call('HGET', BOOT, 'nonce') == ARGV[2] then -- guard same_nonce_empties_nothing: false
   return 'SAME_NONCE'
 end
 -- With it goes the grant of the life before.

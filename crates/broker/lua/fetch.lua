@@ -19,27 +19,28 @@ local function answer(token, wait, ids)
 end
 
 local last = call('GET', FETCHES .. worker)
-if last and sub(last, 1, 16) > sequence then
+if last and sub(last, 1, 16) > sequence then -- guard sequence_rises: false
   return { 'STALE', sub(last, 1, 16) }
 end
-if last and sub(last, 1, 16) == sequence then
+if last and sub(last, 1, 16) == sequence then -- guard same_sequence_same_jobs: false
   local token, held = sub(last, 17, 32), {}
   for at = 33, #last, 16 do
     local id = sub(last, at, at + 15)
     local holder = call('HGET', HOLDERS, id)
-    if holder and sub(holder, 1, 16) == token then
+    if holder and sub(holder, 1, 16) == token then -- guard answered_again_while_held: holder
       held[#held + 1] = id
     end
   end
   return answer(tonumber(token), 0, held)
 end
 
-if call('SISMEMBER', HELD, '*') == 1 then
+if call('SISMEMBER', HELD, '*') == 1 then -- guard held_class_waits: false
   return answer(0, -1, {})
 end
 
 local was_ready = call('EXISTS', TENANTS) == 1
-local due = call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, 100)
+local few = 100 -- guard few_wake_at_once: -1
+local due = call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, few)
 for _, id in ipairs(due) do
   call('ZREM', DUE, id)
   local body = call('HGET', JOBS, id)
@@ -47,7 +48,7 @@ for _, id in ipairs(due) do
     queue('RPUSH', id, body)
   end
 end
-local woken = call('ZRANGEBYSCORE', PARKED, '-inf', now, 'LIMIT', 0, 100)
+local woken = call('ZRANGEBYSCORE', PARKED, '-inf', now, 'LIMIT', 0, few)
 for _, connection in ipairs(woken) do
   call('ZREM', PARKED, connection)
   local lane = call('HGET', LANES, connection)
@@ -59,14 +60,15 @@ end
 -- Takes jobs from the front of a queue. Returns how many, and whether it is empty now.
 local chosen, taken = {}, 0
 local ghosts = call('EXISTS', GHOSTS) == 1
-local function take(list, count)
+local function take(name, count)
+  local list = QUEUE .. name
   local popped, before = call('LPOP', list, count) or {}, taken
   for _, id in ipairs(popped) do
-    local stale = ghosts and tonumber(call('HGET', GHOSTS, id) or 0) or 0
+    local stale = ghosts and tonumber(call('HGET', GHOSTS, name .. id) or 0) or 0 -- guard ghosts_do_not_run: 0
     if stale > 1 then
-      call('HSET', GHOSTS, id, stale - 1)
+      call('HSET', GHOSTS, name .. id, stale - 1)
     elseif stale == 1 then
-      call('HDEL', GHOSTS, id)
+      call('HDEL', GHOSTS, name .. id)
     else
       taken = taken + 1
       chosen[taken] = id
@@ -91,34 +93,91 @@ local function weight_of(tenant)
   return weighted and tonumber(call('HGET', WEIGHTS, tenant)) or 1
 end
 
+-- While caps exist: what may yet be taken from whom, and the entries of the index for what was.
+local capped, cappings, rooms, flights_c, flights_t = call('EXISTS', CAPS) == 1, 0, {}, {}, {}
+local function room_left(kind, id)
+  rooms[kind .. id] = rooms[kind .. id] or room_of(kind, id)
+  return rooms[kind .. id]
+end
+
+-- Notes that the jobs from one position to another fly.
+local function fly(from, to, connection, tenant)
+  rooms['c' .. connection] = rooms['c' .. connection] - (to - from + 1)
+  rooms['t' .. tenant] = rooms['t' .. tenant] - (to - from + 1)
+  for n = from, to do
+    flights_c[2 * n - 1], flights_c[2 * n] = 0, connection .. chosen[n]
+    flights_t[2 * n - 1], flights_t[2 * n] = 0, tenant .. chosen[n]
+  end
+end
+
+-- Takes who is at its cap out of the choice, until one of its leases ends or the cap is raised.
+local function cap(kind, id, served)
+  cappings = cappings + 1
+  call('ZADD', CAPPED, served, kind .. id)
+  some_capped = true
+  local lane = kind == 'c' and call('HGET', LANES, id)
+  if lane then
+    make_unready(lane, id)
+  elseif kind == 't' then
+    leave_choice(id)
+  end
+end
+
 local function serve(tenant, served, weight, share)
+  if capped and room_left('t', tenant) < 1 then
+    cap('t', tenant, 0)
+    return
+  end
+  share = capped and math.min(share, room_left('t', tenant)) or share -- guard cap_of_tenant: share
   vtime = math.max(vtime, served)
   local ready = call('ZRANGE', READY .. tenant, 0, math.ceil(share / quantum) - 1, 'WITHSCORES')
   local scores, drained, each = {}, {}, math.max(quantum, math.floor(2 * share / #ready))
+  local full = {}
   for at = 1, #ready, 2 do
     if share > 0 then
-      local jobs, empty = take(QUEUE .. ready[at], math.min(each, share))
-      visits, share, served = visits + 1, share - jobs, served + jobs / weight
+      local connection, wanted, jobs, empty = sub(ready[at], 1, 16), math.min(each, share), 0, false
+      if capped then
+        wanted = math.min(wanted, room_left('c', connection)) -- guard cap_of_connection: room_left('c', connection) and wanted
+      end
+      if wanted > 0 then
+        jobs, empty = take(ready[at], wanted)
+        visits, share, served = visits + 1, share - jobs, served + jobs / weight
+        drained[#drained + 1] = empty and ready[at] or nil
+      end
       scores[at], scores[at + 1] = ready[at + 1] + jobs, ready[at]
-      drained[#drained + 1] = empty and ready[at] or nil
+      if capped then
+        fly(taken - jobs + 1, taken, connection, tenant)
+        if room_left('c', connection) < 1 then
+          full[#full + 1] = { connection, scores[at] }
+        end
+      end
     end
   end
   call('ZADD', READY .. tenant, 'XX', unpack(scores))
   tenant_scores[#tenant_scores + 1], tenant_scores[#tenant_scores + 2] = served, tenant
-  if #drained > 0 then
+  local tenant_full = capped and room_left('t', tenant) < 1
+  if #drained > 0 or #full > 0 or tenant_full then
     write_tenants()
     call('SET', VTIME, vtime)
     for _, name in ipairs(drained) do
       mark_drained(sub(name, 1, 16), sub(name, 17))
+    end
+    for _, lane in ipairs(full) do
+      cap('c', lane[1], lane[2])
+    end
+    if tenant_full then
+      cap('t', tenant, 0)
     end
   end
 end
 
 -- Each round gives a turn to the tenants that were served least, as many as may fill the room. A turn is worth several
 -- jobs, all charged: the same shares in the long run, and fewer calls for each job. Bounded by the jobs that are taken
--- and the ghosts that are cleared away.
+-- and the ghosts that are cleared away. Who turns out to be at a cap that was lowered costs the others no visit.
 local worth = quantum
-while taken < max and visits < 2 * max do
+while taken < max
+  and visits < 2 * max -- guard few_ghosts_at_once: true
+  and cappings < 128 + max do
   local room, before = max - taken, taken
   local wanted = math.ceil(room / worth)
   local tenants = call('ZRANGE', TENANTS, 0, wanted - 1, 'WITHSCORES')
@@ -165,7 +224,8 @@ end
 if taken == 0 then
   return answer(0, wait, chosen)
 end
-local token = math.max(tonumber(call('GET', TOKEN) or 0) + 1, now)
+local token = tonumber(call('GET', TOKEN) or 0) + 1 -- guard token_above_the_last: now
+token = math.max(token, now) -- guard token_above_a_forgotten_one: token
 local digits, expires = string.format('%016.0f', token), whole(now + visibility)
 local holder, leases, holders = holder_of(digits, worker), {}, {}
 for n = 1, taken do
@@ -176,5 +236,9 @@ end
 call('SET', TOKEN, digits)
 call('ZADD', LEASES, unpack(leases))
 call('HSET', HOLDERS, unpack(holders))
+if capped then
+  call('ZADD', FLIGHT_C, unpack(flights_c))
+  call('ZADD', FLIGHT_T, unpack(flights_t))
+end
 call('SET', FETCHES .. worker, sequence .. digits .. table.concat(chosen), 'PX', 3600000)
 return answer(token, wait, chosen)

@@ -6,7 +6,7 @@
 local holder = call('HGET', HOLDERS, ARGV[2])
 if not holder then
   return 'NOT_LEASED'
-elseif sub(holder, 1, 16) ~= ARGV[3] then
+elseif sub(holder, 1, 16) ~= ARGV[3] then -- guard newest_lease_forgives: false
   return 'FENCED'
 end
 local stored = call('HGET', TRIALS, ARGV[2])

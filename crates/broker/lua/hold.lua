@@ -5,7 +5,7 @@
 if call('SADD', HELD, ARGV[2]) == 0 then
   return 'ALREADY_HELD'
 end
-if ARGV[2] ~= '*' then
+if ARGV[2] ~= '*' then -- guard hold_takes_out: false
   leave_choice(ARGV[2])
 end
 return 'HELD'

@@ -2,8 +2,9 @@
   KEYS[1]  hash tag of a shard, `{sync.3}`: the prefix of every key here, so that all share a slot
   ARGV[1]  the time in µs of a test, `+µs` or `-µs` to shift Redis's own, or empty for Redis's own
 
-  A lane is *ready*, and stands in `ready:<tenant>`, if it has queued jobs and is neither parked nor paused; a tenant
-  stands in `tenants` if it has a ready lane. Both are scored by virtual time: how much service they have had. ]]
+  A lane is *ready*, and stands in `ready:<tenant>`, if it has queued jobs and is neither parked, paused nor capped; a
+  tenant stands in `tenants` if it has a ready lane and is neither held nor capped. Both are scored by virtual time: how
+  much service they have had. ]]
 local call, sub = redis.call, string.sub
 local P = KEYS[1]
 local JOBS = P .. ':jobs' -- hash: id → body (src/body.rs); the claim on an id
@@ -18,16 +19,20 @@ local PARKED = P .. ':parked' -- sorted set: connections by the time until which
 local PAUSED = P .. ':paused' -- set: connections that an operator holds
 local HELD = P .. ':held' -- set: tenants that an operator holds; '*' for the class
 local WEIGHTS = P .. ':weights' -- hash: tenant → weight of its share; 1 if absent
+local CAPS = P .. ':caps' -- hash: 'c' connection, 't' tenant, or 'c', 't' for every other one → most in flight
+local FLIGHT_C = P .. ':flight_c' -- sorted set while CAPS exists: connection and id of every lease
+local FLIGHT_T = P .. ':flight_t' -- sorted set while CAPS exists: tenant and id of every lease
+local CAPPED = P .. ':capped' -- sorted set: 'c' connections and 't' tenants at their cap, by the virtual time they left at
 local DUE = P .. ':due' -- sorted set: delayed jobs by the time when they may run, µs
 local LEASES = P .. ':leases' -- sorted set: jobs in flight by the time when their lease expires, µs
 local HOLDERS = P .. ':holders' -- hash: id → fencing token (16 digits) and worker, padded
 local TOKEN = P .. ':token' -- the last fencing token
 local FETCHES = P .. ':fetch:' -- string per worker: its last sequence, token and ids; expires
 local CANCELLED = P .. ':cancelled' -- set: jobs in flight that are not wanted any more
-local GHOSTS = P .. ':ghosts' -- hash: id → how many entries of it in queues stand for no job
+local GHOSTS = P .. ':ghosts' -- hash: connection, priority, id → how many entries of it in that queue stand for no job
 local DEAD = P .. ':dead' -- hash: id → JSON {r reason, at ms, f, c, h}
 local DEAD_BODIES = P .. ':dead_bodies' -- hash: id → body
-local BOOT = P .. ':boot' -- hash: nonce, established µs; the grant: from µs, until µs
+local BOOT = P .. ':boot' -- hash: nonce, established µs, life; the grant: from µs, until µs
 local STOPS = P .. ':stops' -- set: tombstones, 'a' 't' or 'c' and the id
 local EPOCHS = P .. ':epochs' -- hash: scope as in STOPS → epoch of its fence, if it is more than 0
 local WAKE = P .. ':wake' -- channel
@@ -72,16 +77,28 @@ local function ready_name(lane, connection)
   return connection .. sub(lane, 17, 17)
 end
 
--- Takes a tenant with ready lanes into the choice, unless it is held: level with the shard, or where it left off.
+local some_capped
+-- The virtual time at which a 'c' connection or 't' tenant left the choice because it was at its cap; false if it is
+-- not. Mostly none is.
+local function is_capped(member)
+  if some_capped == nil then
+    some_capped = call('EXISTS', CAPPED) == 1
+  end
+  return some_capped and call('ZSCORE', CAPPED, member)
+end
+
+-- Takes a tenant with ready lanes into the choice, unless it is held or capped: level with the shard, or where it left
+-- off.
 local function enter_choice(tenant)
-  if call('SISMEMBER', HELD, tenant) == 1 then
+  if call('SISMEMBER', HELD, tenant) == 1 -- guard held_tenant_waits: false
+    or is_capped('t' .. tenant) then
     return
   end
-  local start = tonumber(call('GET', VTIME) or 0)
+  local start = tonumber(call('GET', VTIME) or 0) -- guard rest_earns_nothing: 0
   local left_off = call('ZSCORE', RESTED, tenant)
   if left_off then
     call('ZREM', RESTED, tenant)
-    start = math.max(start, tonumber(left_off))
+    start = math.max(start, tonumber(left_off)) -- guard rest_forgives_nothing: start
   end
   call('ZADD', TENANTS, start, tenant)
 end
@@ -94,10 +111,13 @@ local function leave_choice(tenant)
   end
 end
 
--- Makes a lane with queued jobs ready, unless it is parked, paused, or ready already. A lane begins level with its
--- tenant's least served one: resting earns no claim.
-local function make_ready(lane, connection)
-  if call('ZSCORE', PARKED, connection) or call('SISMEMBER', PAUSED, connection) == 1 then
+-- Makes a lane with queued jobs ready, unless it is parked, paused, capped, or ready already. A lane begins level with
+-- its tenant's least served one: resting earns no claim. One that was capped begins where it left off, or it would come
+-- first each time; a score more than a turn ahead is of an older count.
+local function make_ready(lane, connection, left_off)
+  if call('ZSCORE', PARKED, connection) -- guard parked_lane_waits: false
+    or call('SISMEMBER', PAUSED, connection) == 1 -- guard paused_lane_waits: false
+    or is_capped('c' .. connection) then
     return
   end
   local tenant, name = sub(lane, 1, 16), ready_name(lane, connection)
@@ -106,7 +126,11 @@ local function make_ready(lane, connection)
     return
   end
   local first = call('ZRANGE', ready, 0, 0, 'WITHSCORES')
-  call('ZADD', ready, first[2] or 0, name)
+  local start = tonumber(first[2] or left_off or 0)
+  if left_off and left_off - start <= 256 then
+    start = math.max(start, left_off)
+  end
+  call('ZADD', ready, start, name)
   if not first[1] then
     enter_choice(tenant)
   end
@@ -173,11 +197,18 @@ local function queue(push, id, body)
   end
 end
 
+-- Marks the oldest entry of a job in the queue that its body names as one that stands for no job: queues are not
+-- searched.
+local function haunt(id, body)
+  call('HINCRBY', GHOSTS, sub(body, 19, 34) .. sub(body, 2, 2) .. id, 1)
+end
+
 -- Parks a lane at least until `until_us`.
 local function park(connection, until_us)
-  call('ZADD', PARKED, 'GT', until_us, connection)
+  local if_later = 'GT' -- guard latest_time_parks: 'CH'
+  call('ZADD', PARKED, if_later, until_us, connection)
   local lane = call('HGET', LANES, connection)
-  if lane then
+  if lane then -- guard parking_takes_out: false
     make_unready(lane, connection)
   end
 end
@@ -199,6 +230,57 @@ local function end_lease(id)
   call('HDEL', HOLDERS, id)
 end
 
+-- The connection and the tenant of a lease's job. One whose body is gone counts for nobody.
+local function owners(body)
+  if body then
+    return sub(body, 19, 34), sub(body, 3, 18)
+  end
+  return string.rep('\0', 16), string.rep('\0', 16)
+end
+
+-- How many more jobs of a connection ('c') or a tenant ('t') may be in flight.
+local function room_of(kind, id)
+  local own, every = unpack(call('HMGET', CAPS, kind .. id, kind))
+  local most = tonumber(own or every or nil)
+  if not most then
+    return math.huge
+  end
+  local flight = kind == 'c' and FLIGHT_C or FLIGHT_T
+  return most - call('ZLEXCOUNT', flight, '[' .. id, '[' .. id .. string.rep('\255', 16))
+end
+
+-- Brings a connection or a tenant back into the choice, if it was at its cap and is not now.
+local function uncap(kind, id)
+  local left_off = is_capped(kind .. id)
+  if not left_off or room_of(kind, id) < 1 then
+    return
+  end
+  call('ZREM', CAPPED, kind .. id)
+  local lane = kind == 'c' and call('HGET', LANES, id)
+  if lane then
+    make_ready(lane, id, tonumber(left_off))
+  elseif kind == 't' and call('EXISTS', READY .. id) == 1 then
+    enter_choice(id)
+  end
+end
+
+-- Takes leases that ended out of the index, which CAPS says is kept; what they made room for comes back.
+local function land(ids, bodies)
+  local of_connections, of_tenants, connections, tenants = {}, {}, {}, {}
+  for n, id in ipairs(ids) do
+    connections[n], tenants[n] = owners(bodies[n])
+    of_connections[n], of_tenants[n] = connections[n] .. id, tenants[n] .. id
+  end
+  call('ZREM', FLIGHT_C, unpack(of_connections))
+  call('ZREM', FLIGHT_T, unpack(of_tenants))
+  if call('EXISTS', CAPPED) == 1 then
+    for n = 1, #ids do
+      uncap('c', connections[n])
+      uncap('t', tenants[n])
+    end
+  end
+end
+
 -- Forgets a job.
 local function forget(id)
   call('HDEL', JOBS, id)
@@ -213,7 +295,7 @@ local function tried(id, counter, incident)
     trials[counter] = trials[counter] + 1
   end
   table.insert(trials.h, incident)
-  if #trials.h > 10 then
+  if #trials.h > 10 then -- guard history_ends: false
     table.remove(trials.h, 1)
   end
   return trials

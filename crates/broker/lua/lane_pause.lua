@@ -6,7 +6,7 @@ if call('SADD', PAUSED, ARGV[2]) == 0 then
   return 'ALREADY_PAUSED'
 end
 local lane = call('HGET', LANES, ARGV[2])
-if lane then
+if lane then -- guard pause_takes_out: false
   make_unready(lane, ARGV[2])
 end
 return 'PAUSED'

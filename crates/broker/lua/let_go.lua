@@ -5,7 +5,8 @@
 if call('SREM', HELD, ARGV[2]) == 0 then
   return 'NOT_HELD'
 end
-if ARGV[2] ~= '*' and call('EXISTS', READY .. ARGV[2]) == 1 then
+if ARGV[2] ~= '*'
+  and call('EXISTS', READY .. ARGV[2]) == 1 then -- guard only_with_ready_lanes: true
   enter_choice(ARGV[2])
 end
 call('PUBLISH', WAKE, '')

@@ -10,7 +10,7 @@
   Returns 'SAME' | 'SEEN' (higher, not yet believed) | 'LOWERED' | 'RAISED' | 'PINNED' (nothing is learned) |
   'NO_BOOT_NONCE' (then nothing may be called anyway). ]]
 local now = now_us(ARGV[1])
-local nonce, established = unpack(call('HMGET', BOOT, 'nonce', 'established'))
+local nonce, established, life = unpack(call('HMGET', BOOT, 'nonce', 'established', 'life'))
 if not nonce then
   return 'NO_BOOT_NONCE'
 end
@@ -40,11 +40,11 @@ if not lower and reported <= rate * 1.01 then
 end
 if not lower then
   local since_ms = learned.at and now_ms - learned.at
-  if since_ms and since_ms >= 0 and since_ms < 1000 then
+  if since_ms and since_ms >= 0 and since_ms < 1000 then -- guard sightings_apart: false
     return 'SEEN'
   end
   learned.h, learned.n, learned.at = math.min(learned.h or reported, reported), (learned.n or 0) + 1, now_ms
-  if learned.n < 3 then
+  if learned.n < 3 then -- guard three_sightings: false
     remember(subject, learned, now)
     return 'SEEN'
   end
@@ -59,7 +59,7 @@ end
 remember(subject, learned, now)
 local before = schedule(rate, size, cut, factor, margins, 1, 0)
 local after = schedule(reported, size, cut, factor, margins, 1, 0)
-local bucket, tat = BUCKETS .. nonce .. ':' .. subject, empty(after, now)
+local bucket, tat = bucket_of(nonce, life, subject), empty(after, now)
 if before then
   local old = arrival(call('GET', bucket), before, tonumber(established), now, horizon_us)
   local grown = math.max(0, after.tolerance / after.interval - before.tolerance / before.interval)

@@ -14,32 +14,36 @@
   Returns 'GRANTED', µs until its slot (≤ H) | 'WAIT', µs until a slot can be had |
   'STOPPED', 'NO_BOOT_NONCE' | 'APPLICATION' | 'TENANT' | 'CONNECTION' | 'NO_GRANT' | 'EPOCH' | 'LEASE_LOST'. ]]
 local now = now_us(ARGV[1])
-local nonce, established, from, till = unpack(call('HMGET', BOOT, 'nonce', 'established', 'from', 'until'))
-if not nonce then
+local nonce, established, life, from, till =
+  unpack(call('HMGET', BOOT, 'nonce', 'established', 'life', 'from', 'until'))
+if not nonce then -- guard boot_nonce: false
   return { 'STOPPED', 'NO_BOOT_NONCE' }
 end
 local scopes = { 'a' .. ARGV[4], 't' .. ARGV[5], 'c' .. ARGV[6] }
 local application, tenant, connection = unpack(call('SMISMEMBER', STOPS, unpack(scopes)))
-if application == 1 then
+if application == 1 then -- guard stopped_application: false
   return { 'STOPPED', 'APPLICATION' }
-elseif tenant == 1 then
+elseif tenant == 1 then -- guard stopped_tenant: false
   return { 'STOPPED', 'TENANT' }
-elseif connection == 1 then
+elseif connection == 1 then -- guard stopped_connection: false
   return { 'STOPPED', 'CONNECTION' }
 end
--- One that begins later is of a clock that has gone back since.
-if not from or tonumber(from) > now or tonumber(till) <= now then
+if not from
+  or tonumber(from) > now -- guard grant_of_a_later_clock: false
+  or tonumber(till) <= now then -- guard grant_ends: false
+  -- One that begins later is of a clock that has gone back since.
   return { 'STOPPED', 'NO_GRANT' }
 end
 local epoch = 0
 for _, known in ipairs(call('HMGET', EPOCHS, unpack(scopes))) do
   epoch = epoch + (tonumber(known or 0))
 end
-if epoch ~= tonumber(ARGV[18]) then
+if epoch ~= tonumber(ARGV[18]) then -- guard current_epoch: false
   return { 'STOPPED', 'EPOCH' }
 end
 local holder, expiry = call('HGET', HOLDERS, ARGV[2]), call('ZSCORE', LEASES, ARGV[2])
-if not holder or sub(holder, 1, 16) ~= ARGV[3] or tonumber(expiry or 0) <= now then
+if not holder or sub(holder, 1, 16) ~= ARGV[3] -- guard newest_lease_calls: not holder
+  or tonumber(expiry or 0) <= now then -- guard expired_lease_does_not_call: false
   return { 'STOPPED', 'LEASE_LOST' }
 end
 
@@ -57,7 +61,7 @@ for n, subject in ipairs({ own, shared }) do
   local plan = schedule(rate, burst, cut, factor, margins, parts, part)
   if plan then
     table.insert(plans, plan)
-    table.insert(buckets, BUCKETS .. nonce .. ':' .. subject)
+    table.insert(buckets, bucket_of(nonce, life, subject))
   end
   if about and about.u then
     -- An hour at most: the clock may have gone back since.
@@ -68,21 +72,21 @@ local stored = plans[1] and call('MGET', unpack(buckets))
 for n, plan in ipairs(plans) do
   plan.tat, plan.clamped = arrival(stored[n], plan, tonumber(established), now, horizon_us)
   local tolerance = plan.tolerance
-  if tonumber(ARGV[8]) >= 8 then
+  if tonumber(ARGV[8]) >= 8 then -- guard backfill_leaves_half: false
     -- τ less half of the burst T + τ, but never less than a full bucket's one call.
     tolerance = math.max(0, math.floor((tolerance - plan.interval) / 2))
   end
   slot = math.max(slot, plan.tat - tolerance)
 end
 for _, plan in ipairs(plans) do
-  if plan.phase then
+  if plan.phase then -- guard shards_take_turns: false
     slot = plan.phase + math.ceil((slot - plan.phase) / plan.interval) * plan.interval
   end
 end
 
-local granted = slot - now <= horizon_us
+local granted = slot - now <= horizon_us -- guard budget: true
 for n, plan in ipairs(plans) do
-  if granted then
+  if granted then -- guard both_are_taken: granted and n == 1
     plan.tat = math.max(slot, plan.tat) + plan.interval
   end
   if granted or plan.clamped then

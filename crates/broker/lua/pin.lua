@@ -4,7 +4,8 @@
   The bucket's TAT is set beyond anything granted, so that the next permit takes it for empty by its own margins.
   Returns 'PINNED' | 'FORGOTTEN' | 'UNKNOWN' (there was nothing to forget). ]]
 local now = now_us(ARGV[1])
-local nonce, stored = call('HGET', BOOT, 'nonce'), call('HGET', PLANS, ARGV[2])
+local nonce, life = unpack(call('HMGET', BOOT, 'nonce', 'life'))
+local stored = call('HGET', PLANS, ARGV[2])
 local answer = 'PINNED'
 if ARGV[3] == '' then
   if not stored then
@@ -20,6 +21,6 @@ else
 end
 if nonce then
   -- Two days: longer than any published plan takes to fill from empty.
-  call('SET', BUCKETS .. nonce .. ':' .. ARGV[2], '9000000000000000', 'PX', '172800000')
+  call('SET', bucket_of(nonce, life, ARGV[2]), '9000000000000000', 'PX', '172800000')
 end
 return answer

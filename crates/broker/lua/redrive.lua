@@ -8,7 +8,7 @@ for at = 2, #ARGV do
   local letter, body = call('HGET', DEAD, id), call('HGET', DEAD_BODIES, id)
   if not letter or not body then
     reply[at - 1] = 'ABSENT'
-  elseif call('HEXISTS', JOBS, id) == 1 then
+  elseif call('HEXISTS', JOBS, id) == 1 then -- guard living_is_not_redriven: false
     reply[at - 1] = 'EXISTS'
   else
     local history = cjson.decode(letter).h
@@ -16,7 +16,8 @@ for at = 2, #ARGV do
     call('HDEL', DEAD, id)
     call('HDEL', DEAD_BODIES, id)
     call('HSET', JOBS, id, body)
-    call('HSET', TRIALS, id, cjson.encode({ f = 0, c = 0, h = history }))
+    local trials = cjson.encode({ f = 0, c = 0, h = history }) -- guard redrive_forgives: letter
+    call('HSET', TRIALS, id, trials)
     queue('RPUSH', id, body)
     reply[at - 1] = 'REDRIVEN'
   end

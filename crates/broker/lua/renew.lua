@@ -14,12 +14,14 @@ local cancelled = call('EXISTS', CANCELLED) == 1
 local reply, extended = {}, {}
 for n, id in ipairs(ids) do
   local holder, expiry = holders[n], tonumber(expiries[n] or 0)
-  if not holder or sub(holder, 1, 16) ~= ARGV[2 * n + 2] or expiry <= now then
+  if not holder or sub(holder, 1, 16) ~= ARGV[2 * n + 2] -- guard newest_lease_renews: not holder
+    or expiry <= now then -- guard expired_lease_is_lost: false
     reply[n] = 'LOST'
   else
     extended[#extended + 1] = expires
     extended[#extended + 1] = id
-    reply[n] = cancelled and call('SISMEMBER', CANCELLED, id) == 1 and 'CANCELLED' or 'EXTENDED'
+    local unwanted = cancelled and call('SISMEMBER', CANCELLED, id) == 1 -- guard renewal_tells_of_a_cancel: false
+    reply[n] = unwanted and 'CANCELLED' or 'EXTENDED'
   end
 end
 if #extended > 0 then

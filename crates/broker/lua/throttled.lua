@@ -9,7 +9,7 @@
   ten T, or a minute if that is longer. A pinned plan does not step down.
   Returns 'EMPTIED' | 'NO_BOOT_NONCE' (then nothing may be called anyway). ]]
 local now = now_us(ARGV[1])
-local nonce, established = unpack(call('HMGET', BOOT, 'nonce', 'established'))
+local nonce, established, life = unpack(call('HMGET', BOOT, 'nonce', 'established', 'life'))
 if not nonce then
   return 'NO_BOOT_NONCE'
 end
@@ -24,11 +24,13 @@ local now_ms = math.floor(now / 1000)
 local rate, size, cut, factor = in_force(learned, published, burst, now)
 local plan = schedule(rate, size, cut, factor, margins, 1, 0)
 local since_ms = learned.t and now_ms - learned.t
-if not learned.p and (not since_ms or since_ms < 0 or since_ms >= 1000) then
+if not learned.p
+  and (not since_ms or since_ms < 0 or since_ms >= 1000) then -- guard one_step_down_a_second: true
   local usable = size - rate * margins[1]
   learned.c = math.min(cut + 1, math.max(0, usable - 1))
   learned.f = factor
-  if plan and since_ms and since_ms >= 0 and since_ms < math.max(60000, plan.interval / 100) then
+  if plan and since_ms and since_ms >= 0
+    and since_ms < math.max(60000, plan.interval / 100) then -- guard first_refusal_leaves_the_rate: true
     learned.f = math.max(0.01, factor * 0.9)
   end
 end
@@ -40,7 +42,7 @@ end
 learned.u = pause_us > 0 and now_ms + math.ceil(pause_us / 1000) or nil
 remember(subject, learned, now)
 if plan then
-  local bucket = BUCKETS .. nonce .. ':' .. subject
+  local bucket = bucket_of(nonce, life, subject)
   local tat = arrival(call('GET', bucket), plan, tonumber(established), now, horizon_us)
   rate, size, cut, factor = in_force(learned, published, burst, now)
   local stepped = schedule(rate, size, cut, factor, margins, 1, 0)

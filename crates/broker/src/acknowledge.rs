@@ -78,7 +78,8 @@ pub enum AcknowledgeError {
     Redis(#[from] RedisError),
 }
 
-const BATCH: usize = 256;
+/// As many as one script takes.
+pub(crate) const BATCH: usize = 256;
 const LONGEST_TEXT: usize = 500;
 
 impl Broker {
@@ -99,47 +100,68 @@ impl Broker {
         shard: u16,
         acknowledgements: &[Acknowledgement],
     ) -> Result<Vec<Acknowledged>, RedisError> {
-        let mut answers = vec![Acknowledged::Completed; acknowledgements.len()];
-        for (batch, answers) in acknowledgements
-            .chunks(BATCH)
-            .zip(answers.chunks_mut(BATCH))
-        {
-            self.acknowledge_batch(shard, batch, answers).await?;
+        let mut answers = Vec::with_capacity(acknowledgements.len());
+        for batch in acknowledgements.chunks(BATCH) {
+            let batch = Batch::of(batch);
+            let mut call = script::ACKNOWLEDGE.on(self.shard(shard), &self.now());
+            batch.add_to(&mut call);
+            let reply: Vec<Value> = call.run(&self.redis).await?;
+            answers.extend(batch.read(&reply)?);
         }
         Ok(answers)
     }
+}
 
-    /// `answers` begin as completed; the script says which are not.
-    async fn acknowledge_batch(
-        &self,
-        shard: u16,
-        batch: &[Acknowledgement],
-        answers: &mut [Acknowledged],
-    ) -> Result<(), RedisError> {
-        let is_done = |at: &usize| batch[*at].outcome == Outcome::Complete;
-        let (done, others): (Vec<usize>, Vec<usize>) = (0..batch.len()).partition(is_done);
-        let mut call = script::ACKNOWLEDGE.on(self.shard(shard), &self.now());
-        call.arg(done.len());
-        for at in &done {
-            add_lease(&mut call, &batch[*at].lease);
+/// What one script is told: what is done first, then the others.
+pub(crate) struct Batch<'a> {
+    acknowledgements: &'a [Acknowledgement],
+    done: usize,
+    /// Positions in the batch, as the script counts them.
+    order: Vec<usize>,
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn of(acknowledgements: &'a [Acknowledgement]) -> Self {
+        let is_done = |at: &usize| acknowledgements[*at].outcome == Outcome::Complete;
+        let (mut order, others): (Vec<usize>, Vec<usize>) =
+            (0..acknowledgements.len()).partition(is_done);
+        let done = order.len();
+        order.extend(others);
+        Self {
+            acknowledgements,
+            done,
+            order,
         }
-        for at in &others {
-            let (what, time, text) = batch[*at].outcome.words();
-            add_lease(&mut call, &batch[*at].lease);
+    }
+
+    pub(crate) fn add_to(&self, call: &mut Call) {
+        call.arg(self.done);
+        let (done, others) = self.order.split_at(self.done);
+        for at in done {
+            add_lease(call, &self.acknowledgements[*at].lease);
+        }
+        for at in others {
+            let one = &self.acknowledgements[*at];
+            let (what, time, text) = one.outcome.words();
+            add_lease(call, &one.lease);
             call.arg(what).arg(micros(time)).arg(text);
         }
-        let reply: Vec<Value> = call.run(&self.redis).await?;
+    }
+
+    /// The answers, in the order of the acknowledgements: the script says only which are not completed.
+    pub(crate) fn read(&self, reply: &[Value]) -> Result<Vec<Acknowledged>, RedisError> {
+        let mut answers = vec![Acknowledged::Completed; self.acknowledgements.len()];
         for said in reply.chunks_exact(2) {
             let position = number(&said[0]).and_then(|position| usize::try_from(position).ok());
             let index = position.and_then(|position| position.checked_sub(1));
-            let at = index.and_then(|index| done.iter().chain(&others).nth(index));
+            let at = index.and_then(|index| self.order.get(index));
             let answer = bytes(&said[1]).and_then(Acknowledged::read);
             let (Some(at), Some(answer)) = (at, answer) else {
                 return Err(unexpected("acknowledge.lua"));
             };
             answers[*at] = answer;
         }
-        Ok(())
+        Ok(answers)
     }
 }
 

@@ -75,7 +75,7 @@ impl Broker {
             client,
             options: Arc::new(options.clone()),
             class,
-            shards: shard_keys(class, options.shards),
+            shards: shard_keys(class, options),
         })
     }
 
@@ -84,7 +84,7 @@ impl Broker {
     pub fn for_class(&self, class: Class) -> Self {
         Self {
             class,
-            shards: shard_keys(class, self.options.shards),
+            shards: shard_keys(class, &self.options),
             ..self.clone()
         }
     }
@@ -144,10 +144,11 @@ fn check_version(version: &str) -> Result<(), ConnectError> {
     })
 }
 
-fn shard_keys(class: Class, shards: u16) -> Arc<[ShardKey]> {
-    (0..shards.max(1))
-        .map(|shard| ShardKey::new(class, shard))
-        .collect()
+fn shard_keys(class: Class, options: &BrokerOptions) -> Arc<[ShardKey]> {
+    let keys = (0..options.shards.max(1)).map(|shard| ShardKey::new(class, shard));
+    #[cfg(feature = "mutants")]
+    let keys = keys.map(|key| key.without(options.mutant));
+    keys.collect()
 }
 
 #[cfg(test)]

@@ -1,12 +1,23 @@
 //! What stops a scope, and what a permit needs before anything may be called.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bulkhead_domain::{ApplicationId, Class, ConnectionId, FencingToken, TenantId};
 use redis::RedisError;
+use tracing::warn;
 use uuid::Uuid;
 
-use crate::{broker::Broker, keys::ShardKey, reply::micros, script};
+use crate::{
+    boot_clock::BootInstant,
+    broker::Broker,
+    clock_watch::{ClockWatch, Reading},
+    keys::ShardKey,
+    reply::micros,
+    script,
+};
 
 /// Fences in one call of a script.
 const FENCES_AT_ONCE: usize = 500;
@@ -46,7 +57,14 @@ pub struct FenceState {
 
 /// The time and the boot nonce of every shard: what a grant is counted from, and tied to.
 #[derive(Debug)]
-pub struct GrantClocks(Vec<Option<(u64, String)>>);
+pub struct GrantClocks(Vec<Option<GrantClock>>);
+
+#[derive(Debug)]
+struct GrantClock {
+    time_us: u64,
+    nonce: String,
+    trusted_since_us: u64,
+}
 
 /// Redis did not confirm; the change may have reached some shards.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +78,8 @@ pub enum FenceError {
 #[derive(Debug, Clone)]
 pub struct Fences {
     classes: Vec<Broker>,
+    /// One per shard, once it was read. Clones share what they saw.
+    watches: Arc<Mutex<Vec<Option<ClockWatch>>>>,
 }
 
 impl Fences {
@@ -68,6 +88,7 @@ impl Fences {
     pub fn new(broker: &Broker) -> Self {
         Self {
             classes: Class::ALL.map(|class| broker.for_class(class)).to_vec(),
+            watches: Arc::default(),
         }
     }
 
@@ -117,10 +138,21 @@ impl Fences {
     /// [`FenceError`]: grant nothing.
     pub async fn grant_clocks(&self) -> Result<GrantClocks, FenceError> {
         let mut clocks = Vec::new();
-        for (broker, shard) in self.shards() {
+        for (n, (broker, shard)) in self.shards().enumerate() {
+            let asked = BootInstant::now();
             let call = script::CLOCK.on(shard, &broker.now());
             let (time_us, nonce): (u64, Option<String>) = call.run(&broker.redis).await?;
-            clocks.push(nonce.map(|nonce| (time_us, nonce)));
+            let reading = Reading {
+                time_us,
+                asked,
+                answered: BootInstant::now(),
+            };
+            let trusted_since_us = self.watch(n, reading, broker.options.clock.stands_still());
+            clocks.push(nonce.map(|nonce| GrantClock {
+                time_us,
+                nonce,
+                trusted_since_us,
+            }));
         }
         Ok(GrantClocks(clocks))
     }
@@ -137,25 +169,29 @@ impl Fences {
         fences: &[FenceState],
         lifetime: Duration,
     ) -> Result<(), FenceError> {
-        for ((broker, shard), clock) in self.shards().zip(&clocks.0) {
-            let Some((time_us, nonce)) = clock else {
+        for (n, ((broker, shard), clock)) in self.shards().zip(&clocks.0).enumerate() {
+            let Some(clock) = clock else {
                 continue;
             };
-            let until = time_us.saturating_add(micros(lifetime)).to_string();
+            let until = clock.time_us.saturating_add(micros(lifetime)).to_string();
             // Only the last call grants: all tombstones stand by then.
-            let rest = fences.chunks(FENCES_AT_ONCE).chain([&[][..]]);
-            let calls = fences.len().div_ceil(FENCES_AT_ONCE);
-            for (n, fences) in rest.enumerate() {
+            let last = fences.len().div_ceil(FENCES_AT_ONCE);
+            let calls = fences.chunks(FENCES_AT_ONCE).chain([&[][..]]);
+            for (m, fences) in calls.enumerate() {
                 let mut call = script::GRANT.on(shard, &broker.now());
-                call.arg(nonce)
-                    .arg(*time_us)
-                    .arg(if n == calls { &until[..] } else { "" });
+                call.arg(&clock.nonce)
+                    .arg(clock.time_us)
+                    .arg(if m == last { &until[..] } else { "" })
+                    .arg(clock.trusted_since_us);
                 for fence in fences {
                     call.arg(fence.scope.member())
                         .arg(fence.epoch)
                         .arg(if fence.closed { "closed" } else { "open" });
                 }
-                let _: String = call.run(&broker.redis).await?;
+                let answer: String = call.run(&broker.redis).await?;
+                if answer == "EMPTIED" {
+                    self.emptied(n, shard);
+                }
             }
         }
         Ok(())
@@ -192,6 +228,29 @@ impl Fences {
     pub async fn is_stopped(&self, scope: StopScope) -> Result<bool, FenceError> {
         let members = self.on_every_shard("SISMEMBER", scope).await?;
         Ok(members.iter().all(|member| *member == 1))
+    }
+
+    /// Takes in a reading of the clock of shard `n` of all; returns since when it is trusted, µs.
+    fn watch(&self, n: usize, reading: Reading, stands_still: bool) -> u64 {
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.resize(watches.len().max(n + 1), None);
+        let watch = watches[n].get_or_insert(ClockWatch::begin(reading));
+        // A test that moves Redis's time does not move this host's.
+        if !stands_still {
+            watch.see(reading);
+        }
+        watch.trusted_since_us()
+    }
+
+    fn emptied(&self, n: usize, shard: &ShardKey) {
+        warn!(
+            shard = shard.tag(),
+            "Redis's clock may have been set forward: permits begin with empty budgets"
+        );
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Some(watch)) = watches.get_mut(n) {
+            watch.emptied();
+        }
     }
 
     /// Every shard of every class.

@@ -12,7 +12,7 @@ use crate::{
     broker::Broker,
     lease::Lease,
     reply::{bytes, micros, number, unexpected},
-    script,
+    script::{self, Call},
     trials::Trials,
 };
 
@@ -85,11 +85,24 @@ impl Broker {
             return Ok(Fetched::default());
         }
         let mut call = script::FETCH.on(self.shard(request.shard), &self.now());
+        self.add_request(&mut call, request);
+        let reply: Vec<Value> = call.run(&self.redis).await?;
+        self.fetched(request, &reply).await
+    }
+
+    pub(crate) fn add_request(&self, call: &mut Call, request: &FetchRequest<'_>) {
         call.arg(request.worker.as_str())
             .arg(format!("{:016}", request.sequence))
             .arg(request.max.min(MOST))
             .arg(micros(self.options.visibility_timeout));
-        let reply: Vec<Value> = call.run(&self.redis).await?;
+    }
+
+    /// Reads the script's reply, and buries what cannot be read.
+    pub(crate) async fn fetched(
+        &self,
+        request: &FetchRequest<'_>,
+        reply: &[Value],
+    ) -> Result<Fetched, FetchError> {
         if reply.first().and_then(bytes) == Some(b"STALE") {
             return Err(FetchError::Stale {
                 worker: request.worker.clone(),
@@ -97,7 +110,7 @@ impl Broker {
             });
         }
         let (mut fetched, unreadable) =
-            read(&reply, request.shard).ok_or_else(|| unexpected("fetch.lua"))?;
+            read(reply, request.shard).ok_or_else(|| unexpected("fetch.lua"))?;
         fetched.undecodable = self.bury_unreadable(request.shard, unreadable).await?;
         Ok(fetched)
     }

@@ -5,25 +5,44 @@ use bulkhead_domain::Class;
 /// `{sync.3}`: the hash tag of a class's shard, and the prefix of its keys. The rest of each name stands in
 /// `lua/lane.lua` and, for the few that are read without a script, here.
 #[derive(Debug, Clone)]
-pub(crate) struct ShardKey(String);
+pub(crate) struct ShardKey {
+    tag: String,
+    #[cfg(feature = "mutants")]
+    mutant: Option<&'static str>,
+}
 
 impl ShardKey {
     pub(crate) fn new(class: Class, shard: u16) -> Self {
-        Self(format!("{{{class}.{shard}}}"))
+        Self {
+            tag: format!("{{{class}.{shard}}}"),
+            #[cfg(feature = "mutants")]
+            mutant: None,
+        }
+    }
+
+    /// The same keys, whose scripts do without a guard.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn without(self, mutant: Option<&'static str>) -> Self {
+        Self { mutant, ..self }
+    }
+
+    #[cfg(feature = "mutants")]
+    pub(crate) const fn mutant(&self) -> Option<&'static str> {
+        self.mutant
     }
 
     pub(crate) fn tag(&self) -> &str {
-        &self.0
+        &self.tag
     }
 
     /// The shard's key called `name`.
     pub(crate) fn key(&self, name: &str) -> String {
-        format!("{}:{name}", self.0)
+        format!("{}:{name}", self.tag)
     }
 
     /// The list of one lane's jobs of one priority.
     pub(crate) fn queue(&self, connection: &[u8], priority: u8) -> Vec<u8> {
-        [self.0.as_bytes(), b":queue:", connection, &[priority]].concat()
+        [self.tag.as_bytes(), b":queue:", connection, &[priority]].concat()
     }
 }
 

@@ -3,11 +3,11 @@
 //! | module | noun |
 //! |---|---|
 //! | `broker`, `options` | a process's connection, for one class |
-//! | `enqueue`, `fetch`, `acknowledge`, `renew`, `reap`, `forgive` | the life of a job; [`Lease`] is the right to run it |
+//! | `enqueue`, `fetch`, `acknowledge`, `turn`, `renew`, `reap`, `forgive` | the life of a job; [`Lease`] is the right to run it |
 //! | `wake` | being told that there is something to fetch |
 //! | `permit`, `permits` | the right to make one call, and Amazon's budget |
 //! | `fence` | what stops a scope; the boot nonce |
-//! | `inspect`, `cancel`, `lane`, `tenant`, `stats`, `trials` | what operators see and do |
+//! | `inspect`, `cancel`, `lane`, `tenant`, `caps`, `stats`, `trials` | what operators see and do |
 //! | `script`, `keys`, `body`, `reply` | how all of it lies in Redis |
 //!
 //! The README lists the scripts in `lua/` with their keys, the states of a job, and what is guaranteed.
@@ -17,6 +17,8 @@ mod body;
 mod boot_clock;
 mod broker;
 mod cancel;
+mod caps;
+mod clock_watch;
 mod enqueue;
 mod fence;
 mod fetch;
@@ -25,6 +27,8 @@ mod inspect;
 mod keys;
 mod lane;
 mod lease;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 mod options;
 mod permit;
 mod permits;
@@ -37,12 +41,14 @@ mod script;
 mod stats;
 mod tenant;
 mod trials;
+mod turn;
 mod wake;
 
 pub use self::acknowledge::{AcknowledgeError, Acknowledged, Acknowledgement, Outcome};
 pub use self::boot_clock::BootInstant;
 pub use self::broker::{Broker, ConnectError};
 pub use self::cancel::Cancelled;
+pub use self::caps::{CapScope, SetCapError};
 pub use self::enqueue::{EnqueueError, Enqueued};
 pub use self::fence::{FenceError, FenceState, Fences, GrantClocks, StopScope};
 pub use self::fetch::{FetchError, FetchRequest, Fetched, Leased};
@@ -57,4 +63,5 @@ pub use self::reap::{ReapError, Reaped};
 pub use self::renew::{RenewError, Renewed};
 pub use self::stats::{Counts, LaneStats, Stats};
 pub use self::trials::{DeadLetter, Incident, IncidentKind};
+pub use self::turn::Turn;
 pub use self::wake::{WakeMark, Wakes};

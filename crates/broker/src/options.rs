@@ -30,6 +30,10 @@ pub struct BrokerOptions {
     pub response_timeout: Duration,
     /// Whose time counts.
     pub clock: BrokerClock,
+    /// The guard that this broker's scripts do without: for tests only.
+    #[cfg(feature = "mutants")]
+    #[doc(hidden)]
+    pub mutant: Option<&'static str>,
 }
 
 impl BrokerOptions {
@@ -44,6 +48,8 @@ impl BrokerOptions {
             max_crashes: 3,
             response_timeout: Duration::from_secs(2),
             clock: BrokerClock::Redis,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 }
@@ -120,6 +126,12 @@ impl TestClock {
     /// Moves it back.
     pub fn rewind(&self, by: Duration) {
         self.time_us.fetch_sub(micros(by), Ordering::SeqCst);
+    }
+
+    /// Whether they move together.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.time_us, &other.time_us)
     }
 
     /// `1764000000000000` (absolute) or `+5000000`, `-5000000` (relative to Redis's own).

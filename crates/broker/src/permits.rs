@@ -36,6 +36,12 @@ pub struct Permits {
 /// A slot this near is reserved, and waited for here (H); a farther one is refused with its time.
 const HORIZON: Duration = Duration::from_millis(250);
 
+/// Under a plan of less than this, calls per second, a call in the permit's whole lifetime is a twentieth of one late.
+const SLOW_PER_S: f64 = 0.1;
+
+/// Less than this a process on a busy machine cannot promise.
+const PROMPT: Duration = Duration::from_millis(100);
+
 /// For how long a reported rate that was no news is not told again.
 const NO_NEWS: Duration = Duration::from_secs(60);
 
@@ -82,7 +88,13 @@ impl Permits {
                 if !wait.is_zero() && !self.broker.options.clock.stands_still() {
                     tokio::time::sleep(wait).await;
                 }
-                let permit = Permit::new(operation, asked_at, wait);
+                let lateness = self.lateness(operation);
+                let permit = Permit::new(operation, asked_at, wait, lateness);
+                #[cfg(feature = "mutants")]
+                let permit = Permit {
+                    unchecked: self.broker.options.mutant == Some("deadline"),
+                    ..permit
+                };
                 Ok(PermitAnswer::Granted(permit))
             }
             Answer::Wait(wait) => {
@@ -195,6 +207,16 @@ impl Permits {
             .arg(self.margins.drift)
             .arg(micros(HORIZON));
         call
+    }
+
+    /// How long after its slot a permit may be spent: what is not sent by then would arrive with later ones. Under a
+    /// slow plan a call that is lost costs much, and one that is late next to nothing.
+    fn lateness(&self, operation: &Operation) -> Duration {
+        let rate = |plan| self.scaled(plan).rate_per_s;
+        if rate(operation.plan).max(rate(operation.application_plan)) < SLOW_PER_S {
+            return Permit::LIFETIME;
+        }
+        self.margins.jitter.max(PROMPT)
     }
 
     fn scaled(&self, plan: Option<UsagePlan>) -> UsagePlan {

@@ -10,17 +10,34 @@ use redis::{
 use crate::keys::ShardKey;
 
 /// One script, with the shared functions of `lua/lane.lua` in front.
-pub(crate) struct Script(LazyLock<redis::Script>);
+pub(crate) struct Script {
+    whole: LazyLock<redis::Script>,
+    #[cfg(feature = "mutants")]
+    text: &'static str,
+}
+
+macro_rules! script {
+    ($text:expr) => {{
+        const TEXT: &str = $text;
+        Script {
+            whole: LazyLock::new(|| redis::Script::new(TEXT)),
+            #[cfg(feature = "mutants")]
+            text: TEXT,
+        }
+    }};
+}
 
 macro_rules! scripts {
     ($($name:ident = $($file:literal)+, $flags:literal;)*) => {
-        $(pub(crate) static $name: Script = Script(LazyLock::new(|| {
-            redis::Script::new(concat!(
-                "#!lua", $flags, "\n",
-                include_str!("../lua/lane.lua"),
-                $(include_str!(concat!("../lua/", $file)),)+
-            ))
-        }));)*
+        $(pub(crate) static $name: Script = script!(concat!(
+            "#!lua", $flags, "\n",
+            include_str!("../lua/lane.lua"),
+            $(include_str!(concat!("../lua/", $file)),)+
+        ));)*
+
+        /// All of them.
+        #[cfg(feature = "mutants")]
+        pub(crate) const SCRIPTS: &[&Script] = &[$(&$name,)* &TURN];
     };
 }
 
@@ -31,6 +48,7 @@ scripts! {
     REDRIVE = "redrive.lua", "";
     ACKNOWLEDGE = "acknowledge.lua", " flags=allow-oom";
     CANCEL = "cancel.lua", " flags=allow-oom";
+    CAP = "cap.lua", " flags=allow-oom";
     CLOCK = "clock.lua", " flags=allow-oom";
     DISCARD = "discard.lua", " flags=allow-oom";
     ESTABLISH = "establish.lua", " flags=allow-oom";
@@ -51,25 +69,54 @@ scripts! {
     UNSTOP = "unstop.lua", " flags=allow-oom";
 }
 
+/// The two scripts that it is made of are the ones that are called alone.
+pub(crate) static TURN: Script = script!(concat!(
+    "#!lua flags=allow-oom\n",
+    include_str!("../lua/lane.lua"),
+    "local function acknowledge(ARGV)\n",
+    include_str!("../lua/acknowledge.lua"),
+    "end\nlocal function fetch(ARGV)\n",
+    include_str!("../lua/fetch.lua"),
+    "end\n",
+    include_str!("../lua/turn.lua"),
+));
+
 impl Script {
     /// A call of this script on `shard` at the time `now` (empty: Redis's own).
     pub(crate) fn on(&'static self, shard: &ShardKey, now: &str) -> Call {
         let mut command = redis::cmd("EVALSHA");
+        let code = self.code(shard);
         command
-            .arg(self.0.get_hash())
+            .arg(code.get_hash())
             .arg(1)
             .arg(shard.tag())
             .arg(now);
-        Call {
-            script: self,
-            command,
-        }
+        Call { code, command }
+    }
+
+    #[cfg(not(feature = "mutants"))]
+    fn code(&'static self, _: &ShardKey) -> &'static redis::Script {
+        &self.whole
+    }
+
+    /// Without the guard that `shard`'s broker is to do without.
+    #[cfg(feature = "mutants")]
+    fn code(&'static self, shard: &ShardKey) -> &'static redis::Script {
+        let mutant = shard.mutant();
+        mutant
+            .and_then(|guard| crate::mutants::without(self.text, guard))
+            .unwrap_or(&self.whole)
+    }
+
+    #[cfg(feature = "mutants")]
+    pub(crate) const fn text(&self) -> &'static str {
+        self.text
     }
 }
 
 /// A script with its arguments.
 pub(crate) struct Call {
-    script: &'static Script,
+    code: &'static redis::Script,
     command: Cmd,
 }
 
@@ -87,7 +134,7 @@ impl Call {
         let mut connection = connection.clone();
         match self.command.query_async(&mut connection).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.script.0.load_async(&mut connection).await?;
+                self.code.load_async(&mut connection).await?;
                 self.command.query_async(&mut connection).await
             }
             answered => answered,

@@ -2,8 +2,10 @@
 
 use std::error::Error;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -17,7 +19,16 @@ use crate::start_error::line;
 pub struct Outage {
     dependency: &'static str,
     is_down: AtomicBool,
-    down: Mutex<Option<Down>>,
+    state: Mutex<State>,
+    /// How long after an outage a question that was asked in it may still fail.
+    echo: Duration,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    down: Option<Down>,
+    /// When the last outage ended.
+    over_since: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -33,22 +44,37 @@ impl Outage {
         let outage = Outage {
             dependency,
             is_down: AtomicBool::new(false),
-            down: Mutex::new(None),
+            state: Mutex::default(),
+            echo: Duration::ZERO,
         };
         outage.gauge(1.0);
         outage
+    }
+
+    /// Takes a failure up to `echo` after an outage to be that outage's last, not the next one's first: the longest that
+    /// a question waits for its answer. A new outage that begins so soon and lasts is told when `echo` has passed.
+    #[must_use]
+    pub fn with_echo(mut self, echo: Duration) -> Outage {
+        self.echo = echo;
+        self
     }
 
     /// It failed. Logged only if it was up.
     pub fn down(&self, error: &(dyn Error + 'static)) {
         ::metrics::counter!("bulkhead_dependency_failures_total", "dependency" => self.dependency)
             .increment(1);
-        let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(down) = down.as_mut() {
+        let mut state = self.state();
+        if let Some(down) = state.down.as_mut() {
             down.failures += 1;
             return;
         }
-        *down = Some(Down {
+        if state
+            .over_since
+            .is_some_and(|over| over.elapsed() < self.echo)
+        {
+            return;
+        }
+        state.down = Some(Down {
             since: Instant::now(),
             failures: 1,
         });
@@ -66,8 +92,11 @@ impl Outage {
         if !self.is_down.load(Ordering::Acquire) {
             return;
         }
-        let mut guard = self.down.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(down) = guard.take() else { return };
+        let mut state = self.state();
+        let Some(down) = state.down.take() else {
+            return;
+        };
+        state.over_since = Some(Instant::now());
         self.is_down.store(false, Ordering::Release);
         self.gauge(1.0);
         let down_ms = u64::try_from(down.since.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -83,6 +112,10 @@ impl Outage {
     #[must_use]
     pub fn is_down(&self) -> bool {
         self.is_down.load(Ordering::Acquire)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn gauge(&self, value: f64) {
@@ -104,7 +137,6 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::time::Duration;
 
     use super::*;
     use crate::telemetry::testing::Captured;
@@ -136,5 +168,21 @@ mod tests {
             "{}",
             lines[1]
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_right_after_an_outage_is_its_last_and_not_the_next_ones_first() {
+        let captured = Captured::start();
+        let outage = Outage::new("Postgres").with_echo(Duration::from_secs(5));
+        let error = io::Error::other("timed out");
+        outage.down(&error);
+        outage.up();
+        tokio::time::advance(Duration::from_millis(4_999)).await;
+        outage.down(&error);
+        assert!(!outage.is_down());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        outage.down(&error);
+        assert!(outage.is_down());
+        assert_eq!(captured.lines().len(), 3, "{:#?}", captured.lines());
     }
 }

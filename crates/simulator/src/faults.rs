@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::{dice::Dice, world::Grant};
 
@@ -21,6 +22,8 @@ pub(crate) enum Kind {
     UnavailableHtml,
     /// No answer, however long the client waits.
     Timeout,
+    /// The answer waits until faults are deleted; nothing goes wrong with it.
+    Hold,
     /// The connection is reset (TCP RST) before an answer.
     Reset,
     /// The answer's headers and half of its body, then the end of the connection.
@@ -68,11 +71,18 @@ pub(crate) struct Fault {
 
 /// The faults that are armed, in the order in which they were added.
 #[derive(Debug)]
-pub(crate) struct Faults(Mutex<(Vec<Fault>, Dice)>);
+pub(crate) struct Faults {
+    armed: Mutex<(Vec<Fault>, Dice)>,
+    /// How often they were deleted.
+    cleared: watch::Sender<u64>,
+}
 
 impl Faults {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(Mutex::new((Vec::new(), Dice::for_thing(&[seed, 0xFA17]))))
+        Self {
+            armed: Mutex::new((Vec::new(), Dice::for_thing(&[seed, 0xFA17]))),
+            cleared: watch::Sender::new(0),
+        }
     }
 
     pub(crate) fn add(&self, fault: Fault) {
@@ -85,6 +95,16 @@ impl Faults {
 
     pub(crate) fn clear(&self) {
         self.lock().0.clear();
+        self.cleared.send_modify(|times| *times += 1);
+    }
+
+    /// Notes now how often they were deleted; what it returns waits for the next time.
+    pub(crate) fn until_cleared(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut cleared = self.cleared.subscribe();
+        async move {
+            // It lives as long as the simulator.
+            let _ = cleared.changed().await;
+        }
     }
 
     /// What goes wrong with this request: the first armed fault that matches and is due.
@@ -99,7 +119,7 @@ impl Faults {
     }
 
     fn lock(&self) -> MutexGuard<'_, (Vec<Fault>, Dice)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.armed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -49,6 +49,8 @@ pub(crate) async fn serve(
         page: None,
         fault: None,
     });
+    // Before the fault strikes: one that is deleted right after must be noticed.
+    let until_cleared = world.faults.until_cleared();
     let fault = operation.and_then(|operation| world.faults.strike(operation, visit.seller));
     let unanswered = Ending {
         fault,
@@ -61,6 +63,13 @@ pub(crate) async fn serve(
             shared.closing().await;
             peer.reset();
             return Response::new(Body::empty());
+        }
+        Some(Kind::Hold) => {
+            tokio::select! {
+                () = until_cleared => {}
+                () = shared.closing() => {}
+            }
+            visit.answer(fault)
         }
         Some(Kind::Reset) => {
             visit.use_plan();
@@ -194,7 +203,7 @@ impl<'a> Visit<'a> {
                 }
                 None
             }
-            Kind::Timeout | Kind::Reset | Kind::Truncate => None,
+            Kind::Timeout | Kind::Hold | Kind::Reset | Kind::Truncate => None,
         }
     }
 

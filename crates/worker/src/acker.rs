@@ -1,44 +1,39 @@
 //! Acknowledges whatever has gathered: one script a shard, no lingering.
 
-use std::{collections::HashMap, slice, sync::Arc};
+use std::{slice, sync::Arc};
 
 use bulkhead_broker::{AcknowledgeError, Acknowledged, Acknowledgement, Broker};
 use bulkhead_service::crash_point;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::{contact::Contact, running::Running};
+use crate::{contact::Contact, gathered::Gathered, running::Running};
 
-/// How many are read from the channel at a time; the broker sends up to 256 as one script.
-const BATCH: usize = 256;
-
-/// The only one that acknowledges.
+/// The one that acknowledges, but for what the fetcher takes along.
 pub(crate) struct Acker {
     pub(crate) broker: Broker,
     pub(crate) contact: Contact,
+    pub(crate) gathered: Arc<Gathered>,
     pub(crate) running: Arc<Running>,
     /// Cancelled when nothing waits for Redis any more.
     pub(crate) abandon: CancellationToken,
 }
 
 impl Acker {
-    /// Runs until the channel is closed and empty. A lease counts as held, and is renewed, until Redis has answered.
-    pub(crate) async fn run(mut self, mut gathered: UnboundedReceiver<Acknowledgement>) {
+    /// Runs until nothing more can gather. A lease counts as held, and is renewed, until Redis has answered.
+    pub(crate) async fn run(mut self) {
         let abandon = self.abandon.clone();
-        let mut batch = Vec::with_capacity(BATCH);
-        while gathered.recv_many(&mut batch, BATCH).await > 0 {
+        let gathered = Arc::clone(&self.gathered);
+        while let Some((shard, acknowledgements)) = gathered.next().await {
             crash_point::reach("worker.acknowledging");
-            for (shard, acknowledgements) in by_shard(&mut batch) {
-                let delivery = self.deliver(shard, &acknowledgements);
-                if abandon.run_until_cancelled(delivery).await.is_none() {
-                    let count = acknowledgements.len();
-                    warn!(count, "not acknowledged: Redis is away; the jobs run again");
-                }
-                crash_point::reach("worker.acknowledged");
-                for acknowledgement in &acknowledgements {
-                    self.running.remove(&acknowledgement.lease);
-                }
+            let delivery = self.deliver(shard, &acknowledgements);
+            if abandon.run_until_cancelled(delivery).await.is_none() {
+                let count = acknowledgements.len();
+                warn!(count, "not acknowledged: Redis is away; the jobs run again");
+            }
+            crash_point::reach("worker.acknowledged");
+            for acknowledgement in &acknowledgements {
+                self.running.remove(&acknowledgement.lease);
             }
         }
     }
@@ -85,19 +80,8 @@ fn script_failed(error: &AcknowledgeError) -> bool {
     source.code() == Some("ERR")
 }
 
-fn by_shard(batch: &mut Vec<Acknowledgement>) -> HashMap<u16, Vec<Acknowledgement>> {
-    let mut shards: HashMap<u16, Vec<Acknowledgement>> = HashMap::new();
-    for acknowledgement in batch.drain(..) {
-        shards
-            .entry(acknowledgement.lease.shard())
-            .or_default()
-            .push(acknowledgement);
-    }
-    shards
-}
-
 /// A refusal is news: this worker ran a job that another one has, or that is gone.
-fn report(acknowledgements: &[Acknowledgement], answers: &[Acknowledged]) {
+pub(crate) fn report(acknowledgements: &[Acknowledgement], answers: &[Acknowledged]) {
     for (acknowledgement, answer) in acknowledgements.iter().zip(answers) {
         if matches!(answer, Acknowledged::Fenced | Acknowledged::NotLeased) {
             let lease = &acknowledgement.lease;

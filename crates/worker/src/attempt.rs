@@ -14,12 +14,13 @@ use apalis_core::{error::BoxDynError, task::Task};
 use bulkhead_broker::{Acknowledgement, Lease, Outcome as LeaseOutcome};
 use bulkhead_service::{redaction::redact, trace};
 use futures_util::FutureExt;
-use tokio::sync::{OwnedSemaphorePermit, mpsc::UnboundedSender};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service};
 use tracing::{Instrument, Span, error, info, info_span, warn};
 
 use crate::{
+    gathered::Gathered,
     handler::{Handler, JobContext},
     options::WorkerOptions,
     outcome::Outcome,
@@ -225,7 +226,7 @@ fn elapsed_ms(started: Instant) -> u64 {
 /// The outermost layer: sends the acknowledgement of every attempt that still holds its lease.
 #[derive(Debug, Clone)]
 pub(crate) struct AcknowledgeLayer {
-    pub(crate) acknowledge: UnboundedSender<Acknowledgement>,
+    pub(crate) gathered: Arc<Gathered>,
     pub(crate) running: Arc<Running>,
 }
 
@@ -294,7 +295,7 @@ impl AcknowledgeLayer {
     fn send(&self, lease: Lease, outcome: LeaseOutcome) {
         let job_id = lease.job_id();
         let acknowledgement = Acknowledgement { lease, outcome };
-        if self.acknowledge.send(acknowledgement).is_err() {
+        if self.gathered.add(acknowledgement).is_err() {
             warn!(job.id = %job_id, "not acknowledged: the worker has ended; the job runs again");
         }
     }

@@ -3,7 +3,8 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use bulkhead_broker::{
-    BootInstant, Broker, FetchError, FetchRequest, Leased, RenewError, Renewed, WakeMark, Wakes,
+    BootInstant, Broker, FetchError, FetchRequest, Fetched, Leased, RenewError, Renewed, WakeMark,
+    Wakes,
 };
 use bulkhead_service::crash_point;
 use futures_util::FutureExt;
@@ -16,8 +17,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::{
+    acker,
     attempt::{AcknowledgeLayer, Delivery},
     contact::Contact,
+    gathered::Gathered,
     handler::JobContext,
     options::WorkerOptions,
     running::Running,
@@ -39,6 +42,8 @@ pub(crate) struct Fetcher {
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) deliveries: UnboundedSender<Delivery>,
     pub(crate) acknowledge: AcknowledgeLayer,
+    /// Acknowledgements of the shard that is visited go along.
+    pub(crate) gathered: Arc<Gathered>,
     pub(crate) drain: CancellationToken,
     pub(crate) overdue: CancellationToken,
 }
@@ -48,14 +53,21 @@ impl Fetcher {
     pub(crate) async fn run(mut self) {
         let mut shards = Shards::new(&self.broker);
         while let Some(room) = self.room().await {
+            if !shards.is_due() {
+                self.gathered.leave_to_fetcher([]);
+            }
             if self.before_drain(shards.wait()).await.is_none() {
                 return;
             }
+            // As many as are visited before there may be no more room.
+            let visits = self.slots.available_permits().div_ceil(BATCH);
+            self.gathered.leave_to_fetcher(shards.next_due(visits));
             let Some(shard) = shards.due() else { continue };
             // Not dropped when the drain begins: what it brings must be given back.
             match self.visit(shard, room).await {
                 Ok(()) => self.contact.answered(),
                 Err(away) => {
+                    self.gathered.leave_to_fetcher([]);
                     let pause = tokio::time::sleep(self.contact.failed(&away));
                     let _ = self.before_drain(pause).await;
                 }
@@ -65,6 +77,9 @@ impl Fetcher {
 
     /// How many jobs there is room for, once there is any; `None` when the drain began.
     async fn room(&self) -> Option<usize> {
+        if self.slots.available_permits() == 0 {
+            self.gathered.leave_to_fetcher([]);
+        }
         let slot = self.before_drain(self.slots.acquire()).await?.ok()?;
         drop(slot);
         Some(self.slots.available_permits().clamp(1, BATCH))
@@ -83,7 +98,7 @@ impl Fetcher {
             sequence: shard.sequence,
             max,
         };
-        let fetched = self.broker.fetch(&request).await;
+        let fetched = self.fetch(&request).await;
         if let Err(FetchError::Stale { .. }) = fetched {
             shard.sequence = first_sequence();
         }
@@ -104,6 +119,31 @@ impl Fetcher {
         let wake = fetched.next_wake.unwrap_or(LONGEST_SLEEP);
         shard.answered(wake.min(LONGEST_SLEEP));
         Ok(())
+    }
+
+    /// Fetches, and takes along what can be acknowledged there.
+    async fn fetch(&self, request: &FetchRequest<'_>) -> Result<Fetched, FetchError> {
+        let shard = request.shard;
+        let acknowledgements = self.gathered.take(shard);
+        if acknowledgements.is_empty() {
+            return self.broker.fetch(request).await;
+        }
+        crash_point::reach("worker.acknowledging");
+        let turn = self
+            .broker
+            .acknowledge_and_fetch(&acknowledgements, request)
+            .await;
+        let answers = turn.as_ref().ok().and_then(|it| it.acknowledged.as_ref());
+        let Some(answers) = answers else {
+            self.gathered.give_back(shard, acknowledgements);
+            return Ok(turn?.fetched);
+        };
+        crash_point::reach("worker.acknowledged");
+        acker::report(&acknowledgements, answers);
+        for acknowledgement in &acknowledgements {
+            self.running.remove(&acknowledgement.lease);
+        }
+        Ok(turn?.fetched)
     }
 
     /// Leases that a lost reply held have been running since: they are renewed first, or given back.
@@ -143,6 +183,13 @@ impl Fetcher {
         if let Err(refused) = self.deliveries.send(delivery) {
             self.acknowledge.release(refused.0.context.lease);
         }
+    }
+}
+
+impl Drop for Fetcher {
+    /// However it ends: nothing waits for it any more.
+    fn drop(&mut self) {
+        self.gathered.leave_to_fetcher([]);
     }
 }
 
@@ -213,6 +260,20 @@ impl Shards {
                 shard.due = shard.due.min(now);
             }
         }
+    }
+
+    fn is_due(&self) -> bool {
+        let now = Instant::now();
+        self.shards.iter().any(|shard| shard.due <= now)
+    }
+
+    /// Up to `count` shards that are due now, in the order in which they are visited.
+    fn next_due(&self, count: usize) -> impl Iterator<Item = u16> {
+        let now = Instant::now();
+        let due = self.shards.iter().filter(|shard| shard.due <= now);
+        let mut due: Vec<_> = due.map(|shard| (shard.due, shard.number)).collect();
+        due.sort();
+        due.into_iter().map(|(_, number)| number).take(count)
     }
 
     /// The shard that has been due the longest: an idle worker goes straight to the one that woke, a busy one goes

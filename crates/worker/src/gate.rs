@@ -19,6 +19,10 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long a job stays away whose credentials were read before a release, or before Redis heard of it.
 const EPOCH: Duration = Duration::from_millis(500);
 
+/// How long after an outage of Postgres a job may still hear of it: twice what it waits for a connection, since a machine
+/// that is busy hears of the failure late.
+const ECHO: Duration = Duration::from_secs(10);
+
 /// How long a job waits whose connection is paused or stopped; releasing it wakes nothing.
 const STOPPED: Duration = Duration::from_secs(30);
 
@@ -55,7 +59,7 @@ impl Gate {
             store,
             broker: queue.broker.clone(),
             permits,
-            postgres: Arc::new(Outage::new("Postgres")),
+            postgres: Arc::new(Outage::new("Postgres").with_echo(ECHO)),
             redis: queue.contact.clone(),
         }
     }

@@ -19,6 +19,7 @@ mod contact;
 mod end;
 mod fetcher;
 mod gate;
+mod gathered;
 pub mod handler;
 pub mod options;
 pub mod outcome;

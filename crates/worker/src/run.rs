@@ -21,6 +21,7 @@ use crate::{
     backend::Lanes,
     beat::Beat,
     fetcher::Fetcher,
+    gathered::Gathered,
     handler::Handler,
     options::WorkerOptions,
     queue::Queue,
@@ -71,9 +72,9 @@ pub async fn run<H: Handler>(
     let end_beat = CancellationToken::new();
     let abandon = CancellationToken::new();
     let (deliveries, delivered) = mpsc::unbounded_channel();
-    let (acknowledge, gathered) = mpsc::unbounded_channel();
+    let gathered = Arc::new(Gathered::default());
     let layer = AcknowledgeLayer {
-        acknowledge,
+        gathered: Arc::clone(&gathered),
         running: Arc::clone(&running),
     };
 
@@ -88,6 +89,7 @@ pub async fn run<H: Handler>(
     let acker = Acker {
         broker: broker.clone(),
         contact: contact.clone(),
+        gathered: Arc::clone(&gathered),
         running: Arc::clone(&running),
         abandon: abandon.clone(),
     };
@@ -99,11 +101,12 @@ pub async fn run<H: Handler>(
         slots: Arc::new(Semaphore::new(options.concurrency.max(1))),
         deliveries,
         acknowledge: layer.clone(),
+        gathered: Arc::clone(&gathered),
         drain: drain.clone(),
         overdue: overdue.clone(),
     };
     let beat = beat.start().map_err(RunError::Beat)?;
-    let acker = spawn(acker.run(gathered), &drain);
+    let acker = spawn(acker.run(), &drain);
     let fetcher = spawn(fetcher.run(), &drain);
     let watchdog = spawn(watch(drain.clone(), overdue, options.drain_timeout), &drain);
     info!(worker.id = %options.id, concurrency = options.concurrency, "worker started");
@@ -112,6 +115,7 @@ pub async fn run<H: Handler>(
     let worked = work(lanes, handler, &options).await;
     watchdog.abort();
     let fetched = ended("fetcher", fetcher.await.is_ok());
+    gathered.close();
     let acknowledged = ended("acker", flush(acker, &abandon).await);
     end_beat.cancel();
     let renewed = ended("beat", join(beat).await);

@@ -65,7 +65,7 @@ async fn connections_of_a_tenant_take_turns() {
 }
 
 #[tokio::test]
-async fn a_tenant_that_rests_between_jobs_gets_no_more_than_its_share() {
+pub(crate) async fn a_tenant_that_rests_between_jobs_gets_no_more_than_its_share() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
     for busy in 1..=4 {
@@ -87,6 +87,32 @@ async fn a_tenant_that_rests_between_jobs_gets_no_more_than_its_share() {
     assert!(
         (18..=22).contains(&of_resting),
         "{of_resting} of 100 for one of five"
+    );
+}
+
+#[tokio::test]
+pub(crate) async fn a_tenant_that_comes_late_begins_level_with_the_others() {
+    let fixture = Fixture::start().await;
+    let mut worker = Worker::named("a");
+    let early: Vec<_> = (0..600).map(|n| job(n, 1, 1)).collect();
+    let late: Vec<_> = (1_000..1_300).map(|n| job(n, 2, 2)).collect();
+    enqueue(&fixture, &early).await;
+    for _ in 0..20 {
+        fixture.fetch(&mut worker, 10).await;
+    }
+    enqueue(&fixture, &late).await;
+    let mut of_late = 0;
+    for _ in 0..100 {
+        let leased = fixture.fetch(&mut worker, 1).await;
+        of_late += leased
+            .iter()
+            .filter(|one| one.job.tenant == tenant(2))
+            .count();
+    }
+    // What the other had in its last turn comes first.
+    assert!(
+        (50..=56).contains(&of_late),
+        "{of_late} of 100 for one of two"
     );
 }
 
@@ -118,7 +144,7 @@ async fn a_tenant_is_served_in_proportion_to_its_weight() {
 }
 
 #[tokio::test]
-async fn a_held_tenant_keeps_its_jobs_and_others_go_on() {
+pub(crate) async fn a_held_tenant_keeps_its_jobs_and_others_go_on() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
     enqueue(&fixture, &[job(1, 1, 1), job(2, 2, 2)]).await;
@@ -142,7 +168,25 @@ async fn a_held_tenant_keeps_its_jobs_and_others_go_on() {
 }
 
 #[tokio::test]
-async fn a_held_class_hands_out_nothing_and_says_when_it_goes_on() {
+pub(crate) async fn a_tenant_that_is_held_before_its_first_job_waits_too_and_leaves_nothing_behind()
+{
+    let fixture = Fixture::start().await;
+    let mut worker = Worker::named("a");
+    for n in [1, 2] {
+        fixture.broker.pause_tenant(tenant(n)).await.unwrap();
+    }
+    enqueue(&fixture, &[job(1, 1, 1)]).await;
+    assert!(fixture.fetch(&mut worker, 9).await.is_empty());
+    for n in [1, 2] {
+        fixture.broker.resume_tenant(tenant(n)).await.unwrap();
+    }
+    let leased = fixture.fetch(&mut worker, 1).await;
+    fixture.acknowledge(&leased[0], Outcome::Complete).await;
+    assert_eq!(fixture.leftovers().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+pub(crate) async fn a_held_class_hands_out_nothing_and_says_when_it_goes_on() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
     let wakes = fixture.broker.wakes();
@@ -159,7 +203,7 @@ async fn a_held_class_hands_out_nothing_and_says_when_it_goes_on() {
 }
 
 #[tokio::test]
-async fn a_parked_lane_does_not_hold_back_others_and_its_jobs_are_not_touched() {
+pub(crate) async fn a_parked_lane_does_not_hold_back_others_and_its_jobs_are_not_touched() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
     let jobs: Vec<_> = (0..6).map(|n| job(n, 1, n % 2)).collect();
@@ -190,7 +234,7 @@ async fn a_parked_lane_does_not_hold_back_others_and_its_jobs_are_not_touched() 
 }
 
 #[tokio::test]
-async fn a_lane_stays_parked_until_the_latest_time_that_was_said() {
+pub(crate) async fn a_lane_stays_parked_until_the_latest_time_that_was_said() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
     enqueue(&fixture, &[job(1, 1, 1), job(2, 1, 1)]).await;
@@ -204,7 +248,7 @@ async fn a_lane_stays_parked_until_the_latest_time_that_was_said() {
 }
 
 #[tokio::test]
-async fn a_paused_lane_keeps_its_jobs_until_it_is_resumed() {
+pub(crate) async fn a_paused_lane_keeps_its_jobs_until_it_is_resumed() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
     enqueue(&fixture, &[job(1, 1, 1), job(2, 1, 2)]).await;
@@ -221,7 +265,7 @@ async fn a_paused_lane_keeps_its_jobs_until_it_is_resumed() {
 }
 
 #[tokio::test]
-async fn pausing_and_parking_are_independent() {
+pub(crate) async fn pausing_and_parking_are_independent() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
     enqueue(&fixture, &[job(1, 1, 1)]).await;

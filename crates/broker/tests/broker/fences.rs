@@ -26,7 +26,7 @@ fn stop_of(answer: &PermitAnswer) -> Option<Stop> {
 }
 
 #[tokio::test]
-async fn a_tombstone_stops_its_scope_and_only_it() {
+pub(crate) async fn a_tombstone_stops_its_scope_and_only_it() {
     let fixture = Fixture::start().await;
     let fences = Fences::new(&fixture.broker);
     open(&fixture.broker, "first").await;
@@ -78,7 +78,7 @@ async fn a_tombstone_stops_its_scope_and_only_it() {
 }
 
 #[tokio::test]
-async fn only_the_newest_unexpired_lease_is_permitted_to_call() {
+pub(crate) async fn only_the_newest_unexpired_lease_is_permitted_to_call() {
     let fixture = Fixture::start().await;
     open(&fixture.broker, "first").await;
     fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
@@ -102,7 +102,8 @@ async fn only_the_newest_unexpired_lease_is_permitted_to_call() {
 }
 
 #[tokio::test]
-async fn after_a_loss_permits_stop_until_a_nonce_is_established_and_tokens_keep_rising() {
+pub(crate) async fn after_a_loss_permits_stop_until_a_nonce_is_established_and_tokens_keep_rising()
+{
     let fixture = Fixture::with(|options| options.shards = 3).await;
     let fences = Fences::new(&fixture.broker);
     assert_eq!(fences.boot_nonce().await.unwrap(), None);
@@ -174,7 +175,7 @@ async fn after_a_loss_permits_stop_until_a_nonce_is_established_and_tokens_keep_
 }
 
 #[tokio::test]
-async fn a_shard_that_lost_its_nonce_is_noticed() {
+pub(crate) async fn a_shard_that_lost_its_nonce_is_noticed() {
     let fixture = Fixture::with(|options| options.shards = 2).await;
     let fences = Fences::new(&fixture.broker);
     fences.establish("first", None).await.unwrap();

@@ -1,6 +1,6 @@
 //! A private Redis, a broker of one shard on it, and a clock that the test moves.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use bulkhead_broker::{
     Acknowledged, Acknowledgement, Broker, BrokerClock, BrokerOptions, Fences, FetchRequest,
@@ -37,6 +37,11 @@ pub(crate) async fn grant(broker: &Broker) {
     fences.grant(&clocks, &[], long).await.unwrap();
 }
 
+thread_local! {
+    /// The guard without which this thread's fixtures run the scripts.
+    pub(crate) static MUTANT: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
 /// A worker with its sequence number.
 pub(crate) struct Worker {
     pub(crate) id: WorkerId,
@@ -54,6 +59,7 @@ impl Fixture {
         let mut options = BrokerOptions::new(redis.url().into());
         options.shards = 1;
         options.clock = BrokerClock::Injected(clock.clone());
+        options.mutant = MUTANT.get();
         change(&mut options);
         let broker = Broker::connect(&options, Class::Sync).await.unwrap();
         Self {
@@ -61,6 +67,11 @@ impl Fixture {
             broker,
             clock,
         }
+    }
+
+    /// For another broker on the same Redis.
+    pub(crate) fn options(&self) -> BrokerOptions {
+        BrokerOptions::new(self.redis.url().into())
     }
 
     pub(crate) async fn fetch(&self, worker: &mut Worker, max: usize) -> Vec<Leased> {

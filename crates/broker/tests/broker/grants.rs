@@ -2,12 +2,18 @@
 
 use std::time::Duration;
 
-use bulkhead_broker::{FenceState, Fences, Lease, PermitAnswer, Permits, Stop, StopScope};
-use bulkhead_domain::{FenceEpoch, Margins, operation::LWA_TOKEN};
+use bulkhead_broker::{
+    Broker, BrokerClock, BrokerOptions, FenceState, Fences, Lease, PermitAnswer, Permits, Stop,
+    StopScope, TestClock,
+};
+use bulkhead_domain::{
+    Class, FenceEpoch, Margins,
+    operation::{GET_ORDER, LWA_TOKEN},
+};
 
 use crate::{
     fixture::{Fixture, Worker, connection, job, tenant},
-    permits::subject,
+    permits::{granted, subject},
 };
 
 const LIFETIME: Duration = Duration::from_secs(2);
@@ -71,7 +77,7 @@ fn closed(scope: StopScope, epoch: u64) -> FenceState {
 }
 
 #[tokio::test]
-async fn without_a_grant_nothing_is_permitted_and_one_ends_by_itself() {
+pub(crate) async fn without_a_grant_nothing_is_permitted_and_one_ends_by_itself() {
     let gate = Gate::established().await;
     assert_eq!(gate.stop().await, Some(Stop::NoGrant));
     gate.grant(&[]).await;
@@ -85,11 +91,11 @@ async fn without_a_grant_nothing_is_permitted_and_one_ends_by_itself() {
 }
 
 #[tokio::test]
-async fn a_grantor_that_was_paused_after_it_asked_postgres_grants_nothing() {
+pub(crate) async fn a_grantor_that_was_paused_after_it_asked_postgres_grants_nothing() {
     let gate = Gate::established().await;
     let clocks = gate.fences.grant_clocks().await.unwrap();
     // Here it reads Postgres and is stopped; a scope is fenced, and Redis loses the tombstone.
-    gate.pass(Duration::from_secs(3));
+    gate.pass(Duration::from_millis(3_500));
     gate.fences.grant(&clocks, &[], LIFETIME).await.unwrap();
     assert_eq!(gate.stop().await, Some(Stop::NoGrant));
     // Nor does it shorten another one's grant.
@@ -99,7 +105,7 @@ async fn a_grantor_that_was_paused_after_it_asked_postgres_grants_nothing() {
 }
 
 #[tokio::test]
-async fn a_grant_of_an_earlier_life_of_redis_counts_for_nothing() {
+pub(crate) async fn a_grant_of_an_earlier_life_of_redis_counts_for_nothing() {
     let gate = Gate::established().await;
     let clocks = gate.fences.grant_clocks().await.unwrap();
     gate.fences.establish("second", None).await.unwrap();
@@ -112,7 +118,7 @@ async fn a_grant_of_an_earlier_life_of_redis_counts_for_nothing() {
 }
 
 #[tokio::test]
-async fn a_clock_that_goes_back_ends_the_grant_and_one_that_goes_forward_too() {
+pub(crate) async fn a_clock_that_goes_back_ends_the_grant_and_one_that_goes_forward_too() {
     let gate = Gate::established().await;
     let hour = Duration::from_secs(3_600);
     gate.grant(&[]).await;
@@ -128,7 +134,62 @@ async fn a_clock_that_goes_back_ends_the_grant_and_one_that_goes_forward_too() {
 }
 
 #[tokio::test]
-async fn a_grant_brings_the_tombstones_of_all_that_is_closed_and_takes_none_away() {
+pub(crate) async fn a_grantor_that_does_not_know_whether_the_clock_was_set_forward_empties_the_buckets()
+ {
+    let gate = Gate::established().await;
+    let hour = Duration::from_secs(3_600);
+    let calls = async || granted(&gate.permits, &gate.lease, &GET_ORDER).await;
+    gate.grant(&[]).await;
+    gate.pass(hour);
+    gate.grant(&[]).await;
+    assert_eq!(calls().await, 30, "the same grantor has been watching");
+    gate.pass(hour);
+    let other = Fences::new(&gate.fixture.broker);
+    let clocks = other.grant_clocks().await.unwrap();
+    other.grant(&clocks, &[], LIFETIME).await.unwrap();
+    assert_eq!(calls().await, 0, "another one");
+    // One that comes while a grant lasts takes over what the others know.
+    gate.pass(LIFETIME / 2);
+    let clocks = Fences::new(&gate.fixture.broker)
+        .grant_clocks()
+        .await
+        .unwrap();
+    gate.pass(Duration::from_secs(3));
+    gate.fences.grant(&clocks, &[], hour).await.unwrap();
+    assert_eq!(calls().await, 2);
+}
+
+#[tokio::test]
+pub(crate) async fn a_clock_that_is_set_forward_is_noticed_and_empties_the_buckets() {
+    let fixture = Fixture::start().await;
+    let clock = TestClock::running();
+    let mut options = BrokerOptions::new(fixture.redis.url().into());
+    options.shards = 1;
+    options.clock = BrokerClock::Injected(clock.clone());
+    let broker = Broker::connect(&options, Class::Sync).await.unwrap();
+    let fences = Fences::new(&broker);
+    let vouch = async || {
+        let clocks = fences.grant_clocks().await.unwrap();
+        fences.grant(&clocks, &[], LIFETIME).await.unwrap();
+    };
+    let life = || fixture.redis.command("HGET {sync.0}:boot life").unwrap();
+    fences.establish("first", None).await.unwrap();
+    vouch().await;
+    vouch().await;
+    let before = life();
+    // Less than a grant lasts.
+    clock.advance(Duration::from_secs(1));
+    vouch().await;
+    let stepped = life();
+    assert_ne!(stepped, before);
+    vouch().await;
+    clock.rewind(Duration::from_secs(600));
+    vouch().await;
+    assert_eq!(life(), stepped, "the clamp is for clocks that go back");
+}
+
+#[tokio::test]
+pub(crate) async fn a_grant_brings_the_tombstones_of_all_that_is_closed_and_takes_none_away() {
     let gate = Gate::established().await;
     let mine = StopScope::Connection(connection(1));
     // More than go into one call of the script.
@@ -147,7 +208,7 @@ async fn a_grant_brings_the_tombstones_of_all_that_is_closed_and_takes_none_away
 }
 
 #[tokio::test]
-async fn after_a_release_only_credentials_that_were_read_since_are_permitted() {
+pub(crate) async fn after_a_release_only_credentials_that_were_read_since_are_permitted() {
     let gate = Gate::established().await;
     let scope = StopScope::Tenant(tenant(1));
     gate.grant(&[closed(scope, 1)]).await;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bulkhead_broker::{
-    Acknowledged, BrokerOptions, EnqueueError, Enqueued, FetchError, FetchRequest, Outcome, Renewed,
+    Acknowledged, Acknowledgement, BrokerOptions, EnqueueError, Enqueued, FetchError, FetchRequest,
+    JobFilter, Outcome, Renewed,
 };
 use bulkhead_domain::Priority;
 
@@ -39,7 +40,7 @@ async fn a_finished_job_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_fenced_worker_cannot_complete() {
+pub(crate) async fn a_fenced_worker_cannot_complete() {
     let fixture = Fixture::start().await;
     let (mut slow, mut fast) = (Worker::named("slow"), Worker::named("fast"));
     fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
@@ -55,6 +56,8 @@ async fn a_fenced_worker_cannot_complete() {
     );
     let new = fixture.fetch(&mut fast, 1).await;
     assert!(new[0].lease.token() > old[0].lease.token());
+    let renewed = fixture.broker.renew(0, &[old[0].lease.clone()]).await;
+    assert_eq!(renewed.unwrap(), [Renewed::Lost]);
     for outcome in [
         Outcome::Complete,
         snooze(1, true),
@@ -77,7 +80,7 @@ async fn a_fenced_worker_cannot_complete() {
 }
 
 #[tokio::test]
-async fn a_lost_fetch_reply_is_answered_again() {
+pub(crate) async fn a_lost_fetch_reply_is_answered_again() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
     let jobs: Vec<_> = (0..5).map(|n| job(n, 1, 1)).collect();
@@ -93,7 +96,73 @@ async fn a_lost_fetch_reply_is_answered_again() {
 }
 
 #[tokio::test]
-async fn a_sequence_number_is_not_used_again() {
+pub(crate) async fn a_repeated_fetch_does_not_bring_what_another_worker_holds() {
+    let fixture = Fixture::start().await;
+    let (mut slow, mut fast) = (Worker::named("slow"), Worker::named("fast"));
+    fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
+    assert_eq!(fixture.fetch(&mut slow, 1).await.len(), 1);
+    fixture.clock.advance(VISIBILITY);
+    fixture.broker.reap(0, 9).await.unwrap();
+    assert_eq!(fixture.fetch(&mut fast, 1).await.len(), 1);
+    assert_eq!(ids(&fixture.fetch_again(&slow, 1).await.leased), []);
+}
+
+#[tokio::test]
+pub(crate) async fn tokens_rise_though_the_clock_goes_back_or_everything_is_lost() {
+    let fixture = Fixture::start().await;
+    let mut worker = Worker::named("a");
+    let mut last = None;
+    let hour = Duration::from_secs(3_600);
+    for n in 0..4 {
+        fixture.broker.enqueue(&[job(n, 1, 1)]).await.unwrap();
+        let leased = fixture.fetch(&mut worker, 1).await;
+        let token = Some(leased[0].lease.token());
+        assert!(token > last, "{token:?} after {last:?}");
+        last = token;
+        if n < 2 {
+            fixture.clock.rewind(hour);
+        } else {
+            fixture.redis.flush().unwrap();
+            fixture.clock.advance(3 * hour);
+        }
+    }
+}
+
+#[tokio::test]
+pub(crate) async fn a_fetch_moves_a_bounded_number_of_jobs_and_lanes_whose_time_has_come() {
+    let fixture = Fixture::start().await;
+    let mut worker = Worker::named("a");
+    let soon = Some(start() + Duration::from_secs(1));
+    let jobs: Vec<_> = (0..150).map(|n| (job(n, 1, n), soon)).collect();
+    fixture.broker.enqueue_at(&jobs).await.unwrap();
+    fixture.clock.advance(Duration::from_secs(1));
+    assert_eq!(fixture.fetch(&mut worker, 256).await.len(), 100);
+    assert_eq!(fixture.broker.stats().await.unwrap().total.delayed, 50);
+    assert_eq!(fixture.fetch(&mut worker, 256).await.len(), 50);
+}
+
+#[tokio::test]
+pub(crate) async fn a_fetch_clears_a_bounded_number_of_entries_that_stand_for_no_job() {
+    let fixture = Fixture::start().await;
+    let mut worker = Worker::named("a");
+    let jobs: Vec<_> = (0..100).map(|n| job(n, 1, n)).collect();
+    fixture.broker.enqueue(&jobs).await.unwrap();
+    fixture.broker.cancel(&JobFilter::default()).await.unwrap();
+    let fetched = fixture.fetch_all(&mut worker, 1).await;
+    assert_eq!(ids(&fetched.leased), []);
+    assert_eq!(
+        fetched.next_wake,
+        Some(Duration::ZERO),
+        "there is more to look at"
+    );
+    for _ in 0..50 {
+        fixture.fetch(&mut worker, 1).await;
+    }
+    assert_eq!(fixture.leftovers().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+pub(crate) async fn a_sequence_number_is_not_used_again() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
     fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
@@ -127,7 +196,25 @@ async fn an_acknowledgement_said_twice_counts_once() {
 }
 
 #[tokio::test]
-async fn an_expired_lease_is_lost_even_before_it_is_reaped() {
+pub(crate) async fn a_batch_that_names_a_lease_twice_ends_it_once() {
+    let fixture = Fixture::start().await;
+    fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
+    let leased = fixture.fetch(&mut Worker::named("a"), 1).await;
+    let release = Acknowledgement {
+        lease: leased[0].lease.clone(),
+        outcome: Outcome::Release,
+    };
+    let answers = fixture
+        .broker
+        .acknowledge(0, &[release.clone(), release])
+        .await
+        .unwrap();
+    assert_eq!(answers, [Acknowledged::NotLeased, Acknowledged::Released]);
+    assert_eq!(fixture.broker.stats().await.unwrap().total.queued, 1);
+}
+
+#[tokio::test]
+pub(crate) async fn an_expired_lease_is_lost_even_before_it_is_reaped() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
     fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
@@ -157,7 +244,7 @@ async fn an_expired_lease_is_lost_even_before_it_is_reaped() {
 }
 
 #[tokio::test]
-async fn reaping_is_bounded_and_keeps_the_order() {
+pub(crate) async fn reaping_is_bounded_and_keeps_the_order() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
     let jobs: Vec<_> = (0..10).map(|n| job(n, 1, 1)).collect();
@@ -173,7 +260,7 @@ async fn reaping_is_bounded_and_keeps_the_order() {
 }
 
 #[tokio::test]
-async fn three_crashes_quarantine_a_job_with_the_workers_that_died_on_it() {
+pub(crate) async fn three_crashes_quarantine_a_job_with_the_workers_that_died_on_it() {
     let fixture = Fixture::start().await;
     fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
     for (crashes, name) in (0..).zip(["one", "two", "three"]) {
@@ -194,7 +281,7 @@ async fn three_crashes_quarantine_a_job_with_the_workers_that_died_on_it() {
 }
 
 #[tokio::test]
-async fn a_job_that_gets_on_is_forgiven_the_crashes_before_but_not_by_an_older_lease() {
+pub(crate) async fn a_job_that_gets_on_is_forgiven_the_crashes_before_but_not_by_an_older_lease() {
     let fixture = Fixture::start().await;
     fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
     let mut older = None;
@@ -217,7 +304,7 @@ async fn a_job_that_gets_on_is_forgiven_the_crashes_before_but_not_by_an_older_l
 }
 
 #[tokio::test]
-async fn jobs_that_shared_a_worker_survive_three_crashes_and_are_then_run_apart() {
+pub(crate) async fn jobs_that_shared_a_worker_survive_three_crashes_and_are_then_run_apart() {
     let fixture = Fixture::start().await;
     let jobs: Vec<_> = (0..10).map(|n| job(n, 1, n)).collect();
     fixture.broker.enqueue(&jobs).await.unwrap();
@@ -247,6 +334,36 @@ async fn jobs_that_shared_a_worker_survive_three_crashes_and_are_then_run_apart(
 }
 
 #[tokio::test]
+pub(crate) async fn a_reaping_of_a_few_at_a_time_does_not_take_company_for_solitude() {
+    let fixture = Fixture::start().await;
+    let jobs = [job(1, 1, 1), job(2, 1, 2)];
+    fixture.broker.enqueue(&jobs).await.unwrap();
+    for name in ["one", "two", "three"] {
+        assert_eq!(fixture.fetch(&mut Worker::named(name), 9).await.len(), 2);
+        fixture.clock.advance(VISIBILITY);
+        for _ in 0..2 {
+            let reaped = fixture.broker.reap(0, 1).await.unwrap();
+            assert_eq!((reaped.requeued.len(), reaped.quarantined.len()), (1, 0));
+        }
+    }
+}
+
+#[tokio::test]
+pub(crate) async fn the_history_of_a_job_keeps_its_last_ten_incidents() {
+    let fixture = Fixture::start().await;
+    let mut worker = Worker::named("a");
+    fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
+    for _ in 0..12 {
+        let leased = fixture.fetch(&mut worker, 1).await;
+        fixture.acknowledge(&leased[0], retry(1)).await;
+        fixture.clock.advance(Duration::from_secs(1));
+    }
+    let entry = fixture.broker.job(job_id(1)).await.unwrap().unwrap();
+    assert_eq!((entry.attempt, entry.history.len()), (13, 10));
+    assert_eq!(entry.history[9].at, start() + Duration::from_secs(11));
+}
+
+#[tokio::test]
 async fn failures_count_attempts_and_crashes_do_not() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
@@ -261,7 +378,7 @@ async fn failures_count_attempts_and_crashes_do_not() {
 }
 
 #[tokio::test]
-async fn a_job_is_deduplicated_while_it_lives_and_no_longer() {
+pub(crate) async fn a_job_is_deduplicated_while_it_lives_and_no_longer() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
     let one = [job(1, 1, 1)];
@@ -279,6 +396,27 @@ async fn a_job_is_deduplicated_while_it_lives_and_no_longer() {
     let twice = [job(2, 1, 1), job(2, 1, 1)];
     let answers = fixture.broker.enqueue(&twice).await.unwrap();
     assert_eq!(answers, [Enqueued::Added, Enqueued::Exists]);
+}
+
+#[tokio::test]
+pub(crate) async fn a_batch_pushes_only_those_that_do_not_live() {
+    let fixture = Fixture::start().await;
+    let mut worker = Worker::named("a");
+    fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
+    let answers = fixture.broker.enqueue(&[job(1, 1, 1), job(2, 1, 1)]).await;
+    assert_eq!(answers.unwrap(), [Enqueued::Exists, Enqueued::Added]);
+    let later = Some(start() + Duration::from_secs(5));
+    let answers = fixture
+        .broker
+        .enqueue_at(&[(job(2, 1, 1), later), (job(3, 1, 1), later)])
+        .await;
+    assert_eq!(answers.unwrap(), [Enqueued::Exists, Enqueued::Added]);
+    let total = fixture.broker.stats().await.unwrap().total;
+    assert_eq!((total.queued, total.delayed), (2, 1));
+    assert_eq!(
+        ids(&fixture.fetch(&mut worker, 9).await),
+        [1, 2].map(job_id)
+    );
 }
 
 #[tokio::test]
@@ -309,7 +447,7 @@ async fn released_jobs_go_first_again_in_their_order() {
     let leased = fixture.fetch(&mut worker, 3).await;
     let acknowledgements: Vec<_> = leased
         .iter()
-        .map(|one| bulkhead_broker::Acknowledgement {
+        .map(|one| Acknowledgement {
             lease: one.lease.clone(),
             outcome: Outcome::Release,
         })
@@ -326,7 +464,7 @@ async fn released_jobs_go_first_again_in_their_order() {
 }
 
 #[tokio::test]
-async fn a_delayed_job_runs_at_its_time_by_redis_and_the_fetch_says_when() {
+pub(crate) async fn a_delayed_job_runs_at_its_time_by_redis_and_the_fetch_says_when() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
     let later = start() + Duration::from_secs(90);
@@ -340,7 +478,7 @@ async fn a_delayed_job_runs_at_its_time_by_redis_and_the_fetch_says_when() {
 }
 
 #[tokio::test]
-async fn a_full_queue_refuses_new_jobs_and_still_takes_acknowledgements() {
+pub(crate) async fn a_full_queue_refuses_new_jobs_and_still_takes_acknowledgements() {
     let small = |options: &mut BrokerOptions| options.high_water_bytes = 20_000;
     let fixture = Fixture::with(small).await;
     let mut worker = Worker::named("a");

@@ -6,15 +6,20 @@
     reason = "helpers of tests: a failure is the point, a seed must be seen"
 )]
 
+mod caps;
+mod conformance;
 mod fairness;
 mod fences;
 mod fixture;
 mod grants;
+mod guards;
 mod identities;
-mod invariants;
 mod leases;
 mod loss;
+mod model;
 mod operators;
 mod permits;
 mod plans;
+mod random;
 mod shares;
+mod turns;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bulkhead_broker::{
     Acknowledged, Counts, Enqueued, IncidentKind, JobFilter, JobState, Outcome, Presence, Renewed,
 };
-use bulkhead_domain::WorkerId;
+use bulkhead_domain::{Priority, WorkerId};
 use jiff::ToSpan;
 
 use crate::fixture::{
@@ -20,7 +20,7 @@ fn only(n: u128) -> JobFilter {
 }
 
 #[tokio::test]
-async fn a_cancel_of_a_running_job_is_told_by_renewal_and_ends_with_its_lease() {
+pub(crate) async fn a_cancel_of_a_running_job_is_told_by_renewal_and_ends_with_its_lease() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
     for (n, outcome) in (1..).zip([
@@ -64,7 +64,7 @@ async fn a_cancel_of_a_running_job_is_told_by_renewal_and_ends_with_its_lease() 
 }
 
 #[tokio::test]
-async fn a_cancelled_job_whose_worker_crashes_does_not_come_back() {
+pub(crate) async fn a_cancelled_job_whose_worker_crashes_does_not_come_back() {
     let fixture = Fixture::start().await;
     fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
     fixture.fetch(&mut Worker::named("a"), 1).await;
@@ -106,7 +106,7 @@ async fn cancelling_reaches_queued_delayed_and_parked_jobs_of_its_scope_only() {
 }
 
 #[tokio::test]
-async fn a_job_enqueued_again_after_a_cancel_runs_once() {
+pub(crate) async fn a_job_enqueued_again_after_a_cancel_runs_once() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
     for _ in 0..3 {
@@ -128,7 +128,86 @@ async fn a_job_enqueued_again_after_a_cancel_runs_once() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_keeps_its_reason_and_history_and_can_be_redriven() {
+async fn a_job_enqueued_again_in_another_lane_or_priority_after_a_cancel_runs_once_from_there() {
+    let fixture = Fixture::start().await;
+    let mut worker = Worker::named("a");
+    fixture
+        .broker
+        .enqueue(&[job(1, 1, 1), job(2, 1, 3), job(3, 1, 3)])
+        .await
+        .unwrap();
+    fixture.broker.pause_lane(connection(1)).await.unwrap();
+    fixture.broker.cancel(&only(1)).await.unwrap();
+    fixture.broker.cancel(&only(3)).await.unwrap();
+    let mut urgent = job(3, 1, 3);
+    urgent.priority = Priority::URGENT;
+    let again = [job(1, 1, 2), urgent];
+    let answers = fixture.broker.enqueue(&again).await.unwrap();
+    assert_eq!(answers, [Enqueued::Added; 2]);
+    let leased = fixture.fetch(&mut worker, 9).await;
+    let mut found = ids(&leased);
+    assert!(
+        found.iter().position(|id| *id == job_id(3)) < found.iter().position(|id| *id == job_id(2))
+    );
+    found.sort();
+    assert_eq!(found, [1, 2, 3].map(job_id));
+    for one in &leased {
+        fixture.acknowledge(one, Outcome::Complete).await;
+    }
+    fixture.broker.resume_lane(connection(1)).await.unwrap();
+    assert_eq!(fixture.fetch(&mut worker, 9).await.len(), 0);
+    assert_eq!(fixture.leftovers().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+pub(crate) async fn a_delayed_job_that_was_cancelled_can_come_again() {
+    let fixture = Fixture::start().await;
+    let mut worker = Worker::named("a");
+    let later = Some(start() + 5.seconds());
+    fixture
+        .broker
+        .enqueue_at(&[(job(1, 1, 1), later)])
+        .await
+        .unwrap();
+    fixture.broker.cancel(&only(1)).await.unwrap();
+    fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
+    assert_eq!(ids(&fixture.fetch(&mut worker, 9).await), [job_id(1)]);
+}
+
+#[tokio::test]
+pub(crate) async fn a_dead_letter_of_a_job_that_lives_stays_where_it_is() {
+    let fixture = Fixture::start().await;
+    let mut worker = Worker::named("a");
+    fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
+    let leased = fixture.fetch(&mut worker, 1).await;
+    let reason = "no".to_owned();
+    fixture
+        .acknowledge(&leased[0], Outcome::DeadLetter { reason })
+        .await;
+    // As an older version might have left it: its job came back, and the dead letter was not superseded.
+    for (from, to) in [("dead", "kept"), ("dead_bodies", "kept_bodies")] {
+        fixture
+            .redis
+            .command(&format!("COPY {{sync.0}}:{from} {to}"))
+            .unwrap();
+    }
+    fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
+    for (from, to) in [("kept", "dead"), ("kept_bodies", "dead_bodies")] {
+        fixture
+            .redis
+            .command(&format!("RENAME {from} {{sync.0}}:{to}"))
+            .unwrap();
+    }
+    assert_eq!(
+        fixture.broker.redrive(&JobFilter::default()).await.unwrap(),
+        []
+    );
+    assert_eq!(fixture.broker.stats().await.unwrap().total.queued, 1);
+    assert_eq!(fixture.fetch(&mut worker, 9).await.len(), 1);
+}
+
+#[tokio::test]
+pub(crate) async fn a_dead_letter_keeps_its_reason_and_history_and_can_be_redriven() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
     fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
@@ -173,7 +252,7 @@ async fn a_dead_letter_keeps_its_reason_and_history_and_can_be_redriven() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_is_superseded_by_its_job_or_discarded() {
+pub(crate) async fn a_dead_letter_is_superseded_by_its_job_or_discarded() {
     let fixture = Fixture::start().await;
     let mut worker = Worker::named("a");
     let bury = || Outcome::DeadLetter {

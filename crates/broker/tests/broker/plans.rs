@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use crate::{
     fixture::{Fixture, connection, open},
-    invariants::runner,
     permits::{granted, ready, subject},
+    random::runner,
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -41,7 +41,8 @@ async fn only_plan(fixture: &Fixture) -> bulkhead_broker::PlanEntry {
 }
 
 #[tokio::test]
-async fn a_lower_rate_in_the_header_holds_at_once_and_the_bucket_lacks_as_many_calls_as_before() {
+pub(crate) async fn a_lower_rate_in_the_header_holds_at_once_and_the_bucket_lacks_as_many_calls_as_before()
+ {
     let (fixture, lease) = ready().await;
     let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
     fixture.clock.advance(HOUR);
@@ -75,7 +76,8 @@ async fn a_lower_rate_in_the_header_holds_at_once_and_the_bucket_lacks_as_many_c
 }
 
 #[tokio::test]
-async fn a_higher_rate_holds_after_three_sightings_in_a_row_and_then_the_least_of_them() {
+pub(crate) async fn a_higher_rate_holds_after_three_sightings_in_a_row_and_then_the_least_of_them()
+{
     let (fixture, lease) = ready().await;
     let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
     let second = Duration::from_secs(1);
@@ -110,7 +112,8 @@ async fn a_higher_rate_holds_after_three_sightings_in_a_row_and_then_the_least_o
 }
 
 #[tokio::test]
-async fn two_refusals_shortly_after_one_another_take_a_tenth_of_the_rate_and_it_comes_back() {
+pub(crate) async fn two_refusals_shortly_after_one_another_take_a_tenth_of_the_rate_and_it_comes_back()
+ {
     let (fixture, lease) = ready().await;
     let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
     let refuse = async || {
@@ -145,7 +148,7 @@ async fn two_refusals_shortly_after_one_another_take_a_tenth_of_the_rate_and_it_
 }
 
 #[tokio::test]
-async fn a_pinned_plan_wins_over_header_and_refusal_until_it_is_reset() {
+pub(crate) async fn a_pinned_plan_wins_over_header_and_refusal_until_it_is_reset() {
     let (fixture, lease) = ready().await;
     let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
     let application = subject(1).application;
@@ -200,7 +203,7 @@ async fn a_pinned_plan_wins_over_header_and_refusal_until_it_is_reset() {
 }
 
 #[tokio::test]
-async fn a_learned_plan_outlives_the_bucket_and_a_new_nonce() {
+pub(crate) async fn a_learned_plan_outlives_the_bucket_and_a_new_nonce() {
     let (fixture, lease) = ready().await;
     let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
     permits
@@ -224,7 +227,7 @@ async fn a_learned_plan_outlives_the_bucket_and_a_new_nonce() {
 }
 
 #[tokio::test]
-async fn where_no_plan_is_published_a_refusal_is_obeyed_and_a_reported_rate_is_taken() {
+pub(crate) async fn where_no_plan_is_published_a_refusal_is_obeyed_and_a_reported_rate_is_taken() {
     let (fixture, lease) = ready().await;
     let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
     assert!(matches!(

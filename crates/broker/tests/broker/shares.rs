@@ -25,7 +25,7 @@ async fn backfill(fixture: &Fixture) -> Lease {
 }
 
 #[tokio::test]
-async fn a_backfill_leaves_half_of_the_burst_to_the_night() {
+pub(crate) async fn a_backfill_leaves_half_of_the_burst_to_the_night() {
     let (fixture, night) = ready().await;
     let backfill = backfill(&fixture).await;
     let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
@@ -61,7 +61,7 @@ fn shared(rate_per_s: f64, burst: u32) -> &'static Operation {
 }
 
 #[tokio::test]
-async fn of_two_buckets_both_are_taken_or_none() {
+pub(crate) async fn of_two_buckets_both_are_taken_or_none() {
     let (fixture, lease) = ready().await;
     let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
     let application = subject(1).application;
@@ -134,7 +134,7 @@ async fn shards(n: u16) -> (Fixture, Vec<(Lease, PermitSubject)>) {
 }
 
 #[tokio::test]
-async fn each_shard_has_an_equal_part_of_an_applications_limit() {
+pub(crate) async fn each_shard_has_an_equal_part_of_an_applications_limit() {
     let (fixture, leases) = shards(3).await;
     let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
     let operation = shared(0.1, 31);
@@ -151,7 +151,7 @@ async fn each_shard_has_an_equal_part_of_an_applications_limit() {
 }
 
 #[tokio::test]
-async fn shards_whose_part_is_less_than_one_call_take_turns() {
+pub(crate) async fn shards_whose_part_is_less_than_one_call_take_turns() {
     let (fixture, leases) = shards(4).await;
     let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
     // 1/s and a burst of two, on four shards.

@@ -161,6 +161,32 @@ async fn a_timeout_never_answers_and_does_not_hold_up_the_end() {
 }
 
 #[tokio::test]
+async fn held_requests_are_answered_when_faults_are_deleted() {
+    let rig = Rig::with_orders(1).await;
+    let token = rig.access_token().await;
+    rig.fault(json!({"kind": "hold", "operation": "searchOrders"}))
+        .await;
+    let ask = || tokio::spawn(rig.request(Method::GET, ORDERS, &token).query(QUERY).send());
+    let held = [ask(), ask()];
+    while rig
+        .look("requests?operation=searchOrders")
+        .await
+        .as_array()
+        .unwrap()
+        .len()
+        < 2
+    {
+        tokio::task::yield_now().await;
+    }
+    assert!(held.iter().all(|request| !request.is_finished()));
+    rig.clear_faults().await;
+    for request in held {
+        assert_eq!(request.await.unwrap().unwrap().status(), 200);
+    }
+    assert_eq!(rig.get(&token, ORDERS, QUERY).await.status, 200);
+}
+
+#[tokio::test]
 async fn expired_tokens_are_refused_until_they_are_refreshed() {
     let rig = Rig::with_orders(1).await;
     let token = rig.access_token().await;

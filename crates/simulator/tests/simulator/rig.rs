@@ -144,6 +144,11 @@ impl Rig {
         assert_eq!(reply.status, 200, "{:?}", reply.body);
     }
 
+    pub(crate) async fn clear_faults(&self) {
+        let reply = self.control(Method::DELETE, "faults", &Value::Null).await;
+        assert_eq!(reply.status, 200, "{:?}", reply.body);
+    }
+
     pub(crate) async fn advance(&self, seconds: u64) {
         let body = json!({"ms": seconds * 1_000});
         let reply = self.control(Method::POST, "clock/advance", &body).await;

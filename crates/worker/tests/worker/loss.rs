@@ -61,8 +61,8 @@ async fn redis_killed_and_restarted_in_mid_run_loses_no_job_and_is_logged_once()
         total <= 40 + 2 * 8,
         "what was acknowledged ran again: {done:?}"
     );
-    worker.drain().await;
     eventually(async || logs.count("dependency is back") > before.1).await;
+    worker.drain().await;
     let after = (
         logs.count("dependency is down"),
         logs.count("dependency is back"),
