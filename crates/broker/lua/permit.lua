@@ -11,7 +11,7 @@
   ARGV[18] sum of the epochs of application, tenant and connection when the call's credentials were read
   Checked in this order, taken only at the end: boot nonce, tombstones, grant, epoch, lease, buckets of the connection
   and of the application, all or none: a slot when the last of them has one, then in each TAT ← max(slot, TAT) + T.
-  Returns 'GRANTED', µs until its slot (≤ H) | 'WAIT', µs until a slot can be had |
+  Returns 'GRANTED', µs until its slot (≤ H) | 'WAIT', µs until a slot can be had or reserved |
   'STOPPED', 'NO_BOOT_NONCE' | 'APPLICATION' | 'TENANT' | 'CONNECTION' | 'NO_GRANT' | 'EPOCH' | 'LEASE_LOST'. ]]
 local now = now_us(ARGV[1])
 local nonce, established, life, from, till =
@@ -78,9 +78,12 @@ for n, plan in ipairs(plans) do
   end
   slot = math.max(slot, plan.tat - tolerance)
 end
+local ask_at
 for _, plan in ipairs(plans) do
   if plan.phase then -- guard shards_take_turns: false
     slot = plan.phase + math.ceil((slot - plan.phase) / plan.interval) * plan.interval
+    -- A turn missed by a moment is missed: who waits for it asks when it can be reserved.
+    ask_at = slot - horizon_us / 2
   end
 end
 
@@ -93,4 +96,7 @@ for n, plan in ipairs(plans) do
     keep(buckets[n], plan.tat, now)
   end
 end
-return { granted and 'GRANTED' or 'WAIT', slot - now }
+if granted then
+  return { 'GRANTED', slot - now }
+end
+return { 'WAIT', (ask_at or slot) - now }

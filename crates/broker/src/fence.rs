@@ -233,7 +233,8 @@ impl Fences {
     /// Takes in a reading of the clock of shard `n` of all; returns since when it is trusted, µs.
     fn watch(&self, n: usize, reading: Reading, stands_still: bool) -> u64 {
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
-        watches.resize(watches.len().max(n + 1), None);
+        let length = watches.len().max(n + 1);
+        watches.resize(length, None);
         let watch = watches[n].get_or_insert(ClockWatch::begin(reading));
         // A test that moves Redis's time does not move this host's.
         if !stands_still {

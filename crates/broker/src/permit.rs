@@ -17,7 +17,7 @@ pub struct Permit {
     deadline: BootInstant,
     waited: Duration,
     #[cfg(feature = "mutants")]
-    pub(crate) unchecked: bool,
+    unchecked: bool,
 }
 
 impl Permit {
@@ -25,7 +25,7 @@ impl Permit {
     /// through.
     pub const LIFETIME: Duration = Duration::from_millis(500);
 
-    pub(crate) const fn new(
+    pub(crate) fn new(
         operation: &'static Operation,
         asked_at: BootInstant,
         waited: Duration,
@@ -49,6 +49,12 @@ impl Permit {
             deadline: self.deadline.before(by),
             ..self
         }
+    }
+
+    #[cfg(feature = "mutants")]
+    pub(crate) const fn unchecked(mut self, unchecked: bool) -> Self {
+        self.unchecked = unchecked;
+        self
     }
 
     /// The call that it permits.

@@ -91,10 +91,7 @@ impl Permits {
                 let lateness = self.lateness(operation);
                 let permit = Permit::new(operation, asked_at, wait, lateness);
                 #[cfg(feature = "mutants")]
-                let permit = Permit {
-                    unchecked: self.broker.options.mutant == Some("deadline"),
-                    ..permit
-                };
+                let permit = permit.unchecked(self.broker.options.mutant == Some("deadline"));
                 Ok(PermitAnswer::Granted(permit))
             }
             Answer::Wait(wait) => {

@@ -62,7 +62,7 @@ enum Step {
     },
     Pass(Duration),
     /// Redis's clock is set forward (or back) by this much; true time stands still.
-    Step {
+    SetClock {
         forward: bool,
         by: Duration,
     },
@@ -87,7 +87,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         ),
         6 => (0..4_000_u64).prop_map(|ms| Step::Pass(Duration::from_millis(ms))),
         2 => (0..600_u64).prop_map(|s| Step::Pass(Duration::from_secs(s))),
-        1 => (any::<bool>(), minutes.clone()).prop_map(|(forward, by)| Step::Step { forward, by }),
+        1 => (any::<bool>(), minutes.clone()).prop_map(|(forward, by)| Step::SetClock { forward, by }),
         1 => Just(Step::Lose),
         1 => minutes.prop_map(Step::NoScheduler),
         1 => Just(Step::PausedGrantor),
@@ -361,7 +361,7 @@ impl World {
                 self.pass(time);
                 self.vouch(&[]).await;
             }
-            Step::Step { forward, by } => {
+            Step::SetClock { forward, by } => {
                 for clock in &self.clocks[..1] {
                     if forward {
                         clock.advance(by);

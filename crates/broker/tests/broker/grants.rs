@@ -95,7 +95,7 @@ pub(crate) async fn a_grantor_that_was_paused_after_it_asked_postgres_grants_not
     let gate = Gate::established().await;
     let clocks = gate.fences.grant_clocks().await.unwrap();
     // Here it reads Postgres and is stopped; a scope is fenced, and Redis loses the tombstone.
-    gate.pass(Duration::from_millis(3_500));
+    gate.pass(Duration::from_secs(3));
     gate.fences.grant(&clocks, &[], LIFETIME).await.unwrap();
     assert_eq!(gate.stop().await, Some(Stop::NoGrant));
     // Nor does it shorten another one's grant.
@@ -154,7 +154,7 @@ pub(crate) async fn a_grantor_that_does_not_know_whether_the_clock_was_set_forwa
         .grant_clocks()
         .await
         .unwrap();
-    gate.pass(Duration::from_secs(3));
+    gate.pass(Duration::from_millis(3_500));
     gate.fences.grant(&clocks, &[], hour).await.unwrap();
     assert_eq!(calls().await, 2);
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use bulkhead_broker::{Broker, BrokerClock, BrokerOptions, Fences, Lease, PermitAnswer, PermitSubject, Permits, TestClock};
+use bulkhead_broker::{
+    Broker, BrokerClock, BrokerOptions, Fences, Lease, PermitAnswer, PermitSubject, Permits,
+    TestClock,
+};
 use bulkhead_domain::{
     ApplicationId, Class, FenceEpoch, Margins, Operation, UsagePlan,
     operation::{GET_ORDER, GET_ORDERS_V0, SEARCH_ORDERS},
