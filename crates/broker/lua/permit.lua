@@ -89,10 +89,11 @@ end
 
 local granted = slot - now <= horizon_us -- guard budget: true
 for n, plan in ipairs(plans) do
-  if granted then -- guard both_are_taken: granted and n == 1
+  local taken = granted -- guard both_are_taken: granted and n == 1
+  if taken then
     plan.tat = math.max(slot, plan.tat) + plan.interval
   end
-  if granted or plan.clamped then
+  if taken or plan.clamped then
     keep(buckets[n], plan.tat, now)
   end
 end
