@@ -118,6 +118,24 @@ fn no_shipped_crate_links_the_simulator_or_the_dev_stack() {
 }
 
 #[test]
+fn only_the_brokers_own_tests_can_run_scripts_without_their_guards() {
+    for Manifest { name, folder, .. } in manifests() {
+        let text = fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
+        let mut table: toml::Table = text.parse().expect("valid TOML");
+        if name == "bulkhead-broker" {
+            let own = table.remove("dev-dependencies").expect("dev-dependencies");
+            assert!(own.to_string().contains("mutants"));
+            let features = table["features"].as_table_mut().expect("features");
+            assert!(features.remove("mutants").is_some());
+        }
+        assert!(
+            !table.to_string().contains("mutants"),
+            "{name} enables them"
+        );
+    }
+}
+
+#[test]
 fn the_simulator_shares_nothing_with_the_client_it_judges() {
     let graph = graph();
     let reached = reachable(&graph, "bulkhead-simulator");

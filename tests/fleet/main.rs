@@ -13,6 +13,7 @@ mod night;
 mod outage;
 mod redis_loss;
 mod schedule;
+mod settings;
 mod start;
 mod stopped_worker;
 mod support;

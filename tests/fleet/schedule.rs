@@ -21,6 +21,7 @@ struct Tick {
     enqueued: u64,
     owed_again: u64,
     dead: u64,
+    settings: u64,
 }
 
 const SYNCS: &str = "select count(*) from bulkhead.obligations where kind = 'sync'";
@@ -53,6 +54,7 @@ async fn a_tick_plans_each_connections_sync_at_its_own_place_in_the_window() -> 
         enqueued: 12,
         owed_again: 0,
         dead: 0,
+        settings: 0,
     };
     ensure!(tick == expected, "{tick:?}");
     let outside = "select count(*) from bulkhead.obligations o join bulkhead.schedules s using (tenant_id) \
@@ -90,7 +92,8 @@ async fn a_second_tick_finds_nothing_to_do_and_two_at_once_do_it_once() -> Resul
                 planned: 0,
                 enqueued: 0,
                 owed_again: 0,
-                dead: 0
+                dead: 0,
+                settings: 0
             },
         "{again:?}"
     );

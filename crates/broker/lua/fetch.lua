@@ -4,6 +4,7 @@
   ARGV[4]  max, ≤ 256     ARGV[5]  visibility timeout, µs
   The same worker and sequence are answered with the same jobs, as far as it still holds them: a reply may be lost.
   Before, up to 100 due jobs are queued and up to 100 parked lanes woken.
+  No more are leased than CAPS let be in flight; up to 128 lanes and tenants beyond a lowered cap leave the choice.
   Returns 'FETCHED', token, µs until something else becomes runnable (-1: nothing will by time), and three lists, job
   by job: ids, bodies, trials (empty if no job has any); or 'STALE', the newer sequence that this worker has used. ]]
 local now, worker, sequence = now_us(ARGV[1]), ARGV[2], ARGV[3]

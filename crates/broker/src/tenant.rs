@@ -1,6 +1,6 @@
 //! Holding a tenant or a class, and the weight of a tenant's share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bulkhead_domain::TenantId;
 use uuid::Uuid;
@@ -71,19 +71,47 @@ impl Broker {
         Ok(())
     }
 
-    /// The tenants whose weight is not 1.
+    /// The tenants whose weight is not 1. One that is not the same everywhere, since a call failed half-way, is said to
+    /// be 0: set it again.
     ///
     /// # Errors
     /// [`InspectError`]: repeat it.
     pub async fn weights(&self) -> Result<BTreeMap<TenantId, f64>, InspectError> {
-        let command = redis::Cmd::hgetall(self.shard(0).key("weights"));
-        let stored: Vec<(Vec<u8>, f64)> = command.query_async(&mut self.redis.clone()).await?;
-        let read = |(id, weight): (Vec<u8>, f64)| Some((Uuid::from_slice(&id).ok()?, weight));
-        Ok(stored
-            .into_iter()
-            .filter_map(read)
-            .map(|(id, weight)| (TenantId::new(id), weight))
-            .collect())
+        let mut shards = Vec::new();
+        for shard in self.shards.iter() {
+            let command = redis::Cmd::hgetall(shard.key("weights"));
+            let stored: Vec<(Vec<u8>, Vec<u8>)> =
+                command.query_async(&mut self.redis.clone()).await?;
+            let weights: BTreeMap<TenantId, f64> = stored.iter().filter_map(weight).collect();
+            shards.push(weights);
+        }
+        let tenants: BTreeSet<TenantId> = shards.iter().flat_map(BTreeMap::keys).copied().collect();
+        let whole = |tenant| {
+            let first = shards[0].get(&tenant).copied();
+            let same = shards
+                .iter()
+                .all(|weights| weights.get(&tenant).copied() == first);
+            (tenant, first.filter(|_| same).unwrap_or_default())
+        };
+        Ok(tenants.into_iter().map(whole).collect())
+    }
+
+    /// What is held in this class, `None` standing for the class itself, and whether by every shard: if not, a call
+    /// failed half-way; repeat it.
+    ///
+    /// # Errors
+    /// [`InspectError`]: repeat it.
+    pub async fn holds(&self) -> Result<BTreeMap<Option<TenantId>, bool>, InspectError> {
+        let mut shards: BTreeMap<Option<TenantId>, u16> = BTreeMap::new();
+        for shard in self.shards.iter() {
+            let command = redis::Cmd::smembers(shard.key("held"));
+            let held: Vec<Vec<u8>> = command.query_async(&mut self.redis.clone()).await?;
+            for whom in held.iter().filter_map(|member| held_whom(member)) {
+                *shards.entry(whom).or_default() += 1;
+            }
+        }
+        let everywhere = |(whom, count)| (whom, count == self.shards());
+        Ok(shards.into_iter().map(everywhere).collect())
     }
 
     /// Whether any shard answered `changed`.
@@ -102,4 +130,26 @@ impl Broker {
         }
         Ok(any)
     }
+}
+
+/// A field of `weights`; a weight that is none, since somebody wrote it by hand, is 0.
+fn weight((id, weight): &(Vec<u8>, Vec<u8>)) -> Option<(TenantId, f64)> {
+    let tenant = TenantId::new(Uuid::from_slice(id).ok()?);
+    let weight = std::str::from_utf8(weight)
+        .ok()
+        .and_then(|text| text.parse().ok());
+    Some((
+        tenant,
+        weight
+            .filter(|weight: &f64| weight.is_finite())
+            .unwrap_or_default(),
+    ))
+}
+
+/// A member of `held`.
+fn held_whom(member: &[u8]) -> Option<Option<TenantId>> {
+    if member == EVERYONE {
+        return Some(None);
+    }
+    Some(Some(TenantId::new(Uuid::from_slice(member).ok()?)))
 }

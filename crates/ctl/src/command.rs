@@ -2,6 +2,11 @@
 
 mod application_add;
 mod application_list;
+mod cap_clear;
+mod cap_list;
+mod cap_set;
+mod class_pause;
+mod class_resume;
 mod completions;
 mod connection_add;
 mod connection_list;
@@ -18,6 +23,9 @@ mod migrate;
 mod status;
 mod tenant_add;
 mod tenant_list;
+mod tenant_pause;
+mod tenant_resume;
+mod tenant_weight;
 
 use crate::session::Session;
 
@@ -37,6 +45,12 @@ pub(crate) enum Command {
     /// Sellers' authorizations
     #[command(subcommand)]
     Connection(Connection),
+    /// Kinds of workers, each with a queue of its own
+    #[command(subcommand)]
+    Class(Class),
+    /// How many jobs may run at once
+    #[command(subcommand)]
+    Cap(Cap),
     /// Owe work now, beside the schedules
     #[command(subcommand)]
     Enqueue(Enqueue),
@@ -58,6 +72,9 @@ pub(crate) enum Keys {
 pub(crate) enum Tenant {
     Add(tenant_add::TenantAdd),
     List(tenant_list::TenantList),
+    Pause(tenant_pause::TenantPause),
+    Resume(tenant_resume::TenantResume),
+    Weight(tenant_weight::TenantWeight),
 }
 
 /// `bulkhead application …`
@@ -75,6 +92,21 @@ pub(crate) enum Connection {
     Pause(connection_pause::ConnectionPause),
     Resume(connection_resume::ConnectionResume),
     Reauthorize(connection_reauthorize::ConnectionReauthorize),
+}
+
+/// `bulkhead class …`
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Class {
+    Pause(class_pause::ClassPause),
+    Resume(class_resume::ClassResume),
+}
+
+/// `bulkhead cap …`
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Cap {
+    Set(cap_set::CapSet),
+    Clear(cap_clear::CapClear),
+    List(cap_list::CapList),
 }
 
 /// `bulkhead enqueue …`
@@ -103,6 +135,9 @@ impl Command {
             Self::Keys(Keys::Generate(command)) => command.run(session),
             Self::Tenant(Tenant::Add(command)) => command.run(session).await,
             Self::Tenant(Tenant::List(command)) => command.run(session).await,
+            Self::Tenant(Tenant::Pause(command)) => command.run(session).await,
+            Self::Tenant(Tenant::Resume(command)) => command.run(session).await,
+            Self::Tenant(Tenant::Weight(command)) => command.run(session).await,
             Self::Application(Application::Add(command)) => command.run(session).await,
             Self::Application(Application::List(command)) => command.run(session).await,
             Self::Connection(Connection::Add(command)) => command.run(session).await,
@@ -110,6 +145,11 @@ impl Command {
             Self::Connection(Connection::Pause(command)) => command.run(session).await,
             Self::Connection(Connection::Resume(command)) => command.run(session).await,
             Self::Connection(Connection::Reauthorize(command)) => command.run(session).await,
+            Self::Class(Class::Pause(command)) => command.run(session).await,
+            Self::Class(Class::Resume(command)) => command.run(session).await,
+            Self::Cap(Cap::Set(command)) => command.run(session).await,
+            Self::Cap(Cap::Clear(command)) => command.run(session).await,
+            Self::Cap(Cap::List(command)) => command.run(session).await,
             Self::Enqueue(Enqueue::Sync(command)) => command.run(session).await,
             Self::Jobs(Jobs::List(command)) => command.run(session).await,
             Self::Jobs(Jobs::Show(command)) => command.run(session).await,

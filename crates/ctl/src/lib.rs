@@ -6,17 +6,19 @@
 //! | [`session`] | what a command works with |
 //! | [`exit`], [`not_found`] | from an error to the exit code; 5: nothing has this name |
 //! | [`output`], [`table`] | an answer: a table for people, one JSON document for scripts |
-//! | [`directory`], [`scope`] | tenants, applications and connections by name or id |
-//! | [`queues`] | Redis, of every class that has jobs |
-//! | [`job_entry`], [`moved`], [`taken`] | answers that several commands give |
+//! | [`directory`], [`scope`], [`cap_scope`], [`class`] | tenants, applications and connections by name or id; classes |
+//! | [`queues`], [`told`] | Redis, of every class that has jobs; whether it was told of a setting |
+//! | [`job_entry`], [`setting_entry`], [`moved`], [`taken`] | answers that several commands give |
 //! | [`secret_input`], [`prompt`], [`secret_shape`], [`sealed`] | secrets: in by file, pipe or prompt; out sealed |
-//! | [`name`], [`since`], [`choice`], [`suggestion`] | what may be typed, and "did you mean" |
+//! | [`name`], [`number`], [`since`], [`choice`], [`suggestion`] | what may be typed, and "did you mean" |
 //! | [`actor`] | who does it |
 
 use bulkhead_service::Process;
 
 pub mod actor;
+pub mod cap_scope;
 pub mod choice;
+pub mod class;
 pub mod cli;
 mod command;
 pub mod directory;
@@ -25,6 +27,7 @@ pub mod job_entry;
 pub mod moved;
 pub mod name;
 pub mod not_found;
+pub mod number;
 pub mod output;
 pub mod prompt;
 pub mod queues;
@@ -33,10 +36,12 @@ pub mod sealed;
 pub mod secret_input;
 pub mod secret_shape;
 pub mod session;
+pub mod setting_entry;
 pub mod since;
 pub mod suggestion;
 pub mod table;
 pub mod taken;
+pub mod told;
 
 pub use cli::Cli;
 

@@ -1,5 +1,6 @@
-//! Names that operators give: of tenants, applications and connections.
+//! Names that operators give: of tenants, applications and connections; and ids of jobs.
 
+use bulkhead_domain::JobId;
 use uuid::Uuid;
 
 const LONGEST: usize = 100;
@@ -28,6 +29,17 @@ pub fn new_name(text: &str) -> Result<String, String> {
         return Err("a name does not look like an id".to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// Takes a job's id; for clap.
+///
+/// # Errors
+/// It does not look like one.
+pub fn job_id(text: &str) -> Result<JobId, String> {
+    text.parse().map_err(|_| {
+        "an id looks like 6f1c2d7e-3b1a-5a54-9d3e-0c8f7b6a5e4d; `bulkhead jobs list` shows ids"
+            .to_owned()
+    })
 }
 
 #[cfg(test)]

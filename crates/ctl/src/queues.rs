@@ -5,6 +5,13 @@ use std::collections::BTreeSet;
 use bulkhead_broker::{Broker, InspectError, JobEntry};
 use bulkhead_domain::{Class, JobId, JobKind};
 
+/// The classes that have jobs.
+#[must_use]
+pub fn classes() -> Vec<Class> {
+    let classes: BTreeSet<Class> = JobKind::ALL.into_iter().map(JobKind::class).collect();
+    classes.into_iter().collect()
+}
+
 /// One connection to Redis, for every class.
 #[derive(Debug, Clone)]
 pub struct Queues(Vec<Broker>);
@@ -13,8 +20,7 @@ impl Queues {
     /// The queues over `broker`'s connection.
     #[must_use]
     pub fn new(broker: Broker) -> Self {
-        let classes: BTreeSet<Class> = JobKind::ALL.into_iter().map(JobKind::class).collect();
-        let queues = classes
+        let queues = classes()
             .into_iter()
             .map(|class| broker.for_class(class))
             .collect();
@@ -25,6 +31,13 @@ impl Queues {
     /// Each queue.
     pub fn each(&self) -> impl Iterator<Item = &Broker> {
         self.0.iter()
+    }
+
+    /// The queues of some classes.
+    pub fn in_classes(&self, classes: &[Class]) -> impl Iterator<Item = &Broker> {
+        self.0
+            .iter()
+            .filter(move |queue| classes.contains(&queue.class()))
     }
 
     /// The queue of a kind of jobs.

@@ -6,6 +6,7 @@
 //! | [`dispatch`] | due obligations → jobs |
 //! | [`grantor`] | the grant without which no permit is given |
 //! | [`rebuild`] | what a Redis without a boot nonce needs |
+//! | [`settings`] | operators' weights, holds and caps → Redis |
 //! | [`reconcile`] | jobs that Redis does not know, or has given up |
 //! | [`tick`] | one pass of all of it |
 //!
@@ -19,6 +20,7 @@ pub mod night;
 pub mod rebuild;
 pub mod reconcile;
 mod scheduler;
+pub mod settings;
 pub mod tick;
 
 pub use error::TickError;

@@ -1,7 +1,7 @@
 //! A Redis without a boot nonce has lost its data, or is new. No permit is granted there.
 //!
-//! In this order: tombstones of everything that Postgres says is stopped, then everything enqueued is owed again,
-//! then a new nonce, under which buckets start empty and fencing tokens are greater than any that Postgres has seen.
+//! In this order: tombstones of everything that Postgres says is stopped, then operators' weights, holds and caps, so
+//! that nothing runs that is held; then everything enqueued is owed again, then a new nonce, under which buckets start empty and fencing tokens are greater than any that Postgres has seen.
 
 use bulkhead_domain::FencingToken;
 use bulkhead_service::crash_point;
@@ -36,6 +36,8 @@ impl Scheduler {
             self.fences.stop(scope(fence)).await?;
         }
         crash_point::reach("scheduler.rebuild.fenced");
+        let settings = self.settle().await?;
+        crash_point::reach("scheduler.rebuild.settled");
         let owed = self.owe_all_again(now).await?;
         crash_point::reach("scheduler.rebuild.owed");
         let floor = FencingToken::from_redis(self.store.obligations().max_fencing_token().await?);
@@ -48,6 +50,7 @@ impl Scheduler {
         metrics::counter!("bulkhead_redis_rebuilds_total").increment(1);
         info!(
             fences = closed.count(),
+            settings,
             owed_again = owed,
             "rebuilt Redis; permits may be granted again"
         );

@@ -14,6 +14,10 @@ use crate::{error::TickError, scheduler::Scheduler};
 /// Between two comparisons of Postgres with Redis.
 const RECONCILE_EVERY: Duration = Duration::from_secs(30);
 
+/// Between two comparisons of operators' settings with what Redis obeys: how long it may go on as it was when a command
+/// could not tell it, or somebody wrote there by hand.
+const SETTLE_EVERY: Duration = Duration::from_secs(5);
+
 /// Between two looks whether the coming days have their partitions.
 const PARTITIONS_EVERY: Duration = Duration::from_secs(3_600);
 
@@ -28,6 +32,8 @@ pub struct Tick {
     pub owed_again: u64,
     /// Obligations whose jobs are dead letters.
     pub dead: u64,
+    /// Weights, holds and caps that Redis did not obey.
+    pub settings: u64,
 }
 
 impl Scheduler {
@@ -41,6 +47,7 @@ impl Scheduler {
         let reconciled = self.reconcile(now).await?;
         tick.owed_again += reconciled.lost;
         tick.dead += reconciled.dead;
+        tick.settings = self.settle().await?;
         self.vouch().await?;
         Ok(tick)
     }
@@ -55,6 +62,7 @@ impl Scheduler {
             enqueued,
             owed_again,
             dead: 0,
+            settings: 0,
         })
     }
 
@@ -75,10 +83,13 @@ impl Scheduler {
     async fn keep_passing(&self, period: Duration, drain: &CancellationToken) {
         let redis = Outage::new("Redis");
         let postgres = Outage::new("Postgres");
-        let mut partitions = Every::new(PARTITIONS_EVERY);
-        let mut reconciliation = Every::new(RECONCILE_EVERY);
+        let mut rarer = Rarer {
+            partitions: Every::new(PARTITIONS_EVERY),
+            reconciliation: Every::new(RECONCILE_EVERY),
+            settings: Every::new(SETTLE_EVERY),
+        };
         while !drain.is_cancelled() {
-            match self.duties(&mut partitions, &mut reconciliation).await {
+            match self.duties(&mut rarer).await {
                 Ok(()) => {
                     redis.up();
                     postgres.up();
@@ -93,23 +104,30 @@ impl Scheduler {
         }
     }
 
-    async fn duties(
-        &self,
-        partitions: &mut Every,
-        reconciliation: &mut Every,
-    ) -> Result<(), TickError> {
+    async fn duties(&self, rarer: &mut Rarer) -> Result<(), TickError> {
         let now = Timestamp::now();
-        if partitions.is_due() {
+        if rarer.partitions.is_due() {
             self.store.obligations().maintain_partitions().await?;
-            partitions.done();
+            rarer.partitions.done();
         }
         self.pass(now).await?;
-        if reconciliation.is_due() {
+        if rarer.reconciliation.is_due() {
             self.reconcile(now).await?;
-            reconciliation.done();
+            rarer.reconciliation.done();
+        }
+        if rarer.settings.is_due() {
+            self.settle().await?;
+            rarer.settings.done();
         }
         Ok(())
     }
+}
+
+/// Duties that not every pass has.
+struct Rarer {
+    partitions: Every,
+    reconciliation: Every,
+    settings: Every,
 }
 
 /// A duty with a period of its own; due at once, and again only after it was done.

@@ -17,6 +17,7 @@
 //! | [`obligation`] | what is owed: planned, claimed, enqueued, ended |
 //! | [`schedule`] | nightly schedules, and how far they are planned |
 //! | [`tenant`] [`application`] [`connection`] | whom the fleet works for |
+//! | [`queue_settings`] | weights, holds and caps of the queues |
 //! | [`credential`] | sealed secrets on their way in and out |
 //! | [`token_refresh`] | one owed or running per connection |
 //! | [`checkpoint`] | how far a dataset of a connection is |
@@ -37,6 +38,7 @@ pub mod migrator;
 pub mod obligation;
 pub mod order;
 pub mod order_pii;
+pub mod queue_settings;
 pub mod schedule;
 pub mod session;
 pub mod tenant;
@@ -58,6 +60,7 @@ pub use obligation::{
 };
 pub use order::{OrderItemRow, OrderRow};
 pub use order_pii::{OrderPiiRow, PiiKey};
+pub use queue_settings::{QueueCap, QueueCapScope, QueueHold, QueueSettings, QueueWeight};
 pub use schedule::{NewSchedule, Schedule, Schedules};
 pub use session::{EnterError, Entered, JobRef, JobTx, Outcome};
 pub use tenant::{NewTenant, Tenant, Tenants};

@@ -1,6 +1,6 @@
 //! Customers of the platform.
 
-use bulkhead_domain::TenantId;
+use bulkhead_domain::{Class, TenantId};
 use jiff_sqlx::Timestamp;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -10,6 +10,7 @@ use crate::{
     audit::{self, NewAuditEvent},
     connect::Store,
     error::{AddError, StoreError},
+    queue_settings,
     schedule::{self, NewSchedule},
 };
 
@@ -22,8 +23,10 @@ pub struct NewTenant<'a> {
     pub name: &'a str,
     /// Its retention policy.
     pub policy: &'a str,
-    /// Its share of the workers relative to other tenants, 1 to 1000.
-    pub weight: i32,
+    /// Its share of the workers in `classes` relative to other tenants, 0.01 to 100; 1 is the rule.
+    pub weight: f64,
+    /// Where its weight is to count.
+    pub classes: &'a [Class],
 }
 
 /// A tenant.
@@ -35,8 +38,6 @@ pub struct Tenant {
     pub name: String,
     /// Its retention policy.
     pub policy: String,
-    /// Its share of the workers relative to other tenants.
-    pub weight: i32,
     /// When it was added.
     pub created_at: jiff::Timestamp,
 }
@@ -57,7 +58,6 @@ struct TenantRow {
     id: Uuid,
     name: String,
     policy: String,
-    weight: i32,
     created_at: Timestamp,
 }
 
@@ -67,7 +67,6 @@ impl From<TenantRow> for Tenant {
             id: TenantId::new(row.id),
             name: row.name,
             policy: row.policy,
-            weight: row.weight,
             created_at: row.created_at.to_jiff(),
         }
     }
@@ -90,10 +89,12 @@ impl Tenants<'_> {
             "queries/tenants/insert.sql",
             tenant.id.uuid(),
             tenant.name,
-            tenant.policy,
-            tenant.weight
+            tenant.policy
         );
         within(DOING, insert.execute(&mut *transaction))
+            .await
+            .map_err(AddError::of("tenant"))?;
+        queue_settings::write_weight(&mut transaction, tenant.id, tenant.classes, tenant.weight)
             .await
             .map_err(AddError::of("tenant"))?;
         let event = NewAuditEvent {
@@ -101,7 +102,11 @@ impl Tenants<'_> {
             actor,
             action: "tenant.add",
             resource: &format!("tenant/{}", tenant.id),
-            details: serde_json::json!({ "name": tenant.name, "policy": tenant.policy }),
+            details: serde_json::json!({
+                "name": tenant.name,
+                "policy": tenant.policy,
+                "weight": tenant.weight,
+            }),
         };
         audit::append(&mut transaction, &event).await?;
         if let Some(schedule) = schedule {

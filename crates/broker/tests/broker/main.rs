@@ -8,6 +8,7 @@
 
 mod caps;
 mod conformance;
+mod contracts;
 mod fairness;
 mod fences;
 mod fixture;

@@ -428,3 +428,31 @@ async fn every_place_of_a_job_is_shown_and_counted() {
         }
     );
 }
+
+#[tokio::test]
+async fn a_weight_or_hold_on_which_the_shards_differ_is_told_from_one_that_all_obey() {
+    let fixture = Fixture::with(|options| options.shards = 2).await;
+    let broker = &fixture.broker;
+    broker.set_weight(tenant(1), 3.0).await.unwrap();
+    broker.set_weight(tenant(2), 0.5).await.unwrap();
+    broker.pause_tenant(tenant(1)).await.unwrap();
+    broker.pause_class().await.unwrap();
+    let weights = [(tenant(1), 3.0), (tenant(2), 0.5)];
+    assert_eq!(broker.weights().await.unwrap(), weights.into());
+    let holds = [(None, true), (Some(tenant(1)), true)];
+    assert_eq!(broker.holds().await.unwrap(), holds.into());
+    // The second shard has forgotten all, but for a weight that is none.
+    let command = |command: &str| fixture.redis.command(command).unwrap();
+    command("DEL {sync.1}:held {sync.1}:weights {sync.0}:weights");
+    command("HSET {sync.1}:weights nobody 7");
+    broker.set_weight(tenant(2), 0.5).await.unwrap();
+    command("DEL {sync.1}:weights");
+    assert_eq!(broker.weights().await.unwrap(), [(tenant(2), 0.0)].into());
+    let holds = [(None, false), (Some(tenant(1)), false)];
+    assert_eq!(broker.holds().await.unwrap(), holds.into());
+    assert!(broker.pause_tenant(tenant(1)).await.unwrap());
+    broker.set_weight(tenant(2), 0.5).await.unwrap();
+    assert_eq!(broker.weights().await.unwrap(), [(tenant(2), 0.5)].into());
+    let holds = [(None, false), (Some(tenant(1)), true)];
+    assert_eq!(broker.holds().await.unwrap(), holds.into());
+}

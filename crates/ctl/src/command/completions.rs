@@ -39,6 +39,8 @@ mod tests {
         for word in [
             "migrate",
             "reauthorize",
+            "weight",
+            "--every-connection",
             "--refresh-token-file",
             "--json",
             "--config",

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::jobs_retry::found;
 use crate::{
     directory::{self, EVERYTHING},
+    name,
     output::Answer,
     queues::Queues,
     session::Session,
@@ -25,7 +26,7 @@ Examples:
   bulkhead jobs cancel --tenant acme --reason 'wrong --since'")]
 pub(crate) struct JobsCancel {
     /// The jobs' ids
-    #[arg(value_name = "ID", required_unless_present_any = ["connection", "tenant"], conflicts_with_all = ["connection", "tenant"])]
+    #[arg(value_name = "ID", value_parser = name::job_id, required_unless_present_any = ["connection", "tenant"], conflicts_with_all = ["connection", "tenant"])]
     ids: Vec<JobId>,
 
     /// All of this connection: TENANT/NAME, name or id

@@ -5,7 +5,7 @@ use bulkhead_store::{Obligation, ObligationFilter, Retried, Store};
 use serde::Serialize;
 
 use super::jobs_show::REMEDY;
-use crate::{directory, not_found::NotFound, output::Answer, session::Session};
+use crate::{directory, name, not_found::NotFound, output::Answer, session::Session};
 
 /// More than anybody looks through; run it again for the rest.
 const MOST: u32 = 10_000;
@@ -22,6 +22,7 @@ pub(crate) struct JobsRetry {
     /// The jobs' ids
     #[arg(
         value_name = "ID",
+        value_parser = name::job_id,
         required_unless_present = "dead",
         conflicts_with = "dead"
     )]

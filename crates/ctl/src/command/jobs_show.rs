@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::{
     job_entry::{self, JobEntry, QueueEntry},
+    name,
     not_found::NotFound,
     output::Answer,
     queues::Queues,
@@ -26,6 +27,7 @@ Example:
   bulkhead jobs show 6f1c2d7e-3b1a-5a54-9d3e-0c8f7b6a5e4d")]
 pub(crate) struct JobsShow {
     /// The job's id
+    #[arg(value_parser = name::job_id)]
     id: JobId,
 }
 

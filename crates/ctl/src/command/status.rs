@@ -16,9 +16,17 @@ use self::{
     dependency::{PostgresStatus, RedisStatus},
     tenant::{TenantStatus, Tenants},
 };
-use crate::{directory::EVERYTHING, output::Answer, queues::Queues, session::Session, table::time};
+use crate::{
+    directory::EVERYTHING,
+    output::Answer,
+    queues::Queues,
+    session::Session,
+    setting_entry::{Names, Settings},
+    table::time,
+};
 
-/// Shows the fleet at a glance: the stores, the queue of each class, and where each tenant stands
+/// Shows the fleet at a glance: the stores, the queue of each class, where each tenant stands, and what operators have
+/// set: holds, weights and caps
 ///
 /// What one store knows is shown also while the other cannot be reached; the exit code is 3 then.
 #[derive(Debug, clap::Args)]
@@ -42,6 +50,8 @@ struct FleetStatus {
     classes: Option<Vec<ClassStatus>>,
     /// Null: Postgres was not reached.
     tenants: Option<Vec<TenantStatus>>,
+    /// Weights, holds and caps that operators have set; null: Postgres was not reached.
+    settings: Option<Settings>,
     /// What is stopped; null: Postgres was not reached.
     fences: Option<Vec<FenceStatus>>,
 }
@@ -112,6 +122,10 @@ impl FleetStatus {
             redis: RedisStatus::new(&seen.queued),
             classes: stats.map(|stats| class::summed(stats, owed, now)),
             tenants: owed.map(|owed| tenant::summed(owed, stats)),
+            settings: owed.map(|owed| {
+                let names = Names::new(&owed.tenants, &owed.connections);
+                owed.settings.named(&names, stats)
+            }),
             fences: owed.map(|owed| owed.fences.iter().map(FenceStatus::from).collect()),
         }
     }
@@ -135,6 +149,11 @@ impl Answer for FleetStatus {
         }
         if let Some(tenants) = &self.tenants {
             text += &format!("\n{}", Tenants(tenants).render(colour));
+        }
+        let settings = self.settings.as_ref();
+        let settings = settings.map(|settings| settings.render(colour));
+        if let Some(settings) = settings.filter(|table| !table.is_empty()) {
+            text += &format!("\n{settings}");
         }
         for fence in self.fences.iter().flatten() {
             let since = time(Some(fence.since));

@@ -7,7 +7,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
-    name::new_name, output::Answer, session::Session, since::duration, suggestion::nearest, taken,
+    name::new_name, number, output::Answer, queues, session::Session, since::duration,
+    suggestion::nearest, taken,
 };
 
 /// Adds a tenant; unless told otherwise, its orders are synced every night
@@ -27,9 +28,9 @@ pub(crate) struct TenantAdd {
     #[arg(long, default_value = "default", value_parser = new_name)]
     policy: String,
 
-    /// Its share of the workers relative to other tenants
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=1000))]
-    weight: i32,
+    /// Its share of the workers relative to other tenants, 0.01 to 100; `bulkhead tenant weight` changes it
+    #[arg(long, default_value_t = 1.0, value_parser = number::weight, allow_negative_numbers = true)]
+    weight: f64,
 
     /// The time zone of its nights
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = time_zone)]
@@ -65,6 +66,7 @@ impl TenantAdd {
             name: &self.name,
             policy: &self.policy,
             weight: self.weight,
+            classes: &queues::classes(),
         };
         let schedule = (!self.no_nightly).then(|| self.schedule(id));
         store

@@ -1,13 +1,16 @@
 //! `bulkhead tenant list`
 
-use bulkhead_domain::{Dataset, ScheduleId, TenantId};
-use bulkhead_store::Schedule;
+use std::collections::BTreeMap;
+
+use bulkhead_domain::{Class, Dataset, ScheduleId, TenantId};
+use bulkhead_store::{QueueWeight, Schedule};
 use jiff::{SignedDuration, Timestamp, civil::Time};
 use serde::Serialize;
 
 use crate::{
     directory::EVERYTHING,
     output::Answer,
+    queues,
     session::Session,
     table::{Rows, time},
 };
@@ -29,7 +32,8 @@ struct TenantEntry {
     id: TenantId,
     name: String,
     policy: String,
-    weight: i32,
+    /// Its share of the workers in each class.
+    weights: BTreeMap<Class, f64>,
     created_at: Timestamp,
     schedules: Vec<ScheduleEntry>,
 }
@@ -49,17 +53,47 @@ impl TenantList {
     pub(super) async fn run(self, session: &mut Session) -> anyhow::Result<()> {
         let store = session.store().await?;
         let schedules = store.schedules().list(None, EVERYTHING).await?;
+        let weights = store.queue_settings().weights(EVERYTHING).await?;
         let tenants = store.tenants().list(EVERYTHING).await?;
         let entries = tenants.into_iter().map(|tenant| TenantEntry {
             schedules: of_tenant(&schedules, tenant.id),
+            weights: in_classes(&weights, tenant.id),
             id: tenant.id,
             name: tenant.name,
             policy: tenant.policy,
-            weight: tenant.weight,
             created_at: tenant.created_at,
         });
         session.show(&Tenants(entries.collect()))
     }
+}
+
+/// The tenant's weight in every class, 1 unless set.
+fn in_classes(weights: &[QueueWeight], tenant: TenantId) -> BTreeMap<Class, f64> {
+    let mut classes: BTreeMap<Class, f64> = queues::classes()
+        .into_iter()
+        .map(|class| (class, 1.0))
+        .collect();
+    // In order of tenant, as the list comes.
+    let from = weights.partition_point(|one| one.tenant < tenant);
+    let own = weights[from..]
+        .iter()
+        .take_while(|one| one.tenant == tenant);
+    classes.extend(own.map(|one| (one.class, one.weight)));
+    classes
+}
+
+/// `3`, or `sync 3, token 1` if they differ.
+fn weight_in_short(weights: &BTreeMap<Class, f64>) -> String {
+    let mut numbers = weights.values();
+    let first = numbers.next().copied().unwrap_or(1.0);
+    if numbers.all(|one| *one == first) {
+        return first.to_string();
+    }
+    let each: Vec<String> = weights
+        .iter()
+        .map(|(class, weight)| format!("{class} {weight}"))
+        .collect();
+    each.join(", ")
 }
 
 fn of_tenant(schedules: &[Schedule], tenant: TenantId) -> Vec<ScheduleEntry> {
@@ -112,7 +146,7 @@ impl Answer for Tenants {
                 .collect();
             rows.add([
                 tenant.name.clone(),
-                tenant.weight.to_string(),
+                weight_in_short(&tenant.weights),
                 tenant.policy.clone(),
                 if nightly.is_empty() {
                     "-".to_owned()
@@ -130,6 +164,13 @@ impl Answer for Tenants {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_weight_is_shown_once_if_it_is_the_same_everywhere() {
+        let weights = |sync, token| BTreeMap::from([(Class::Sync, sync), (Class::Token, token)]);
+        assert_eq!(weight_in_short(&weights(3.0, 3.0)), "3");
+        assert_eq!(weight_in_short(&weights(0.5, 1.0)), "sync 0.5, token 1");
+    }
 
     #[test]
     fn a_schedule_is_shown_in_short() {

@@ -119,6 +119,10 @@ impl Fleet {
         self.environment.insert(variable, value);
     }
 
+    pub(crate) fn unset(&mut self, variable: &str) {
+        self.environment.remove(variable);
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -10,4 +10,5 @@ mod outage;
 mod pause;
 mod refusals;
 mod secrets;
+mod settings;
 mod status;

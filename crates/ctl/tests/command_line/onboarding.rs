@@ -60,7 +60,9 @@ async fn a_tenant_has_nights_unless_it_wants_none() {
     let tenants = fleet.json(&["tenant", "list"]);
     assert_eq!(tenants[0]["id"], added["id"]);
     assert_eq!(tenants[0]["name"], "acme");
-    assert_eq!(tenants[0]["weight"], 5);
+    assert_eq!(tenants[0]["weights"]["sync"], 5.0);
+    assert_eq!(tenants[0]["weights"]["token"], 5.0);
+    assert_eq!(tenants[1]["weights"]["sync"], 1.0);
     let schedule = &tenants[0]["schedules"][0];
     assert_eq!(schedule["id"], added["schedule_id"]);
     assert_eq!(schedule["dataset"], "orders");

@@ -76,3 +76,63 @@ async fn a_pause_holds_in_postgres_also_while_redis_is_down() {
     fleet.answers(&["connection", "pause", "--connection", "shop"]);
     fleet.answers(&["connection", "resume", "--connection", "shop"]);
 }
+
+#[tokio::test]
+async fn a_setting_that_is_missing_is_no_server_that_is_down() {
+    for (variable, name, key) in [
+        ("BULKHEAD_REDIS__URL", "Redis     ", "redis.url is not set"),
+        (
+            "BULKHEAD_POSTGRES__URL",
+            "Postgres  ",
+            "postgres.url is not set",
+        ),
+    ] {
+        let mut fleet = Fleet::start().await;
+        fleet.unset(variable);
+        let ran = fleet.run(&["status"]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        let line = ran.stdout.lines().find(|line| line.starts_with(name));
+        let line = line.unwrap();
+        assert!(
+            line.contains("not configured: ") && line.contains(key) && line.contains(variable),
+            "{line}"
+        );
+        assert!(!ran.stdout.contains("down"), "{ran:?}");
+    }
+}
+
+#[tokio::test]
+async fn settings_stand_in_postgres_also_while_redis_is_down() {
+    let mut fleet = Fleet::with_a_shop().await;
+    fleet.redis.kill();
+    for command in [
+        &["tenant", "pause", "acme"][..],
+        &["tenant", "weight", "acme", "3"],
+        &["class", "pause", "sync"],
+        &["cap", "set", "--every-connection", "2"],
+    ] {
+        let page = fleet.answers(command);
+        assert!(
+            page.contains("kept in Postgres; Redis does not know yet (Redis cannot be reached"),
+            "{page}"
+        );
+        assert!(page.contains("a scheduler tells it"), "{page}");
+        let again = fleet.json(command);
+        assert_eq!(again["in_redis"], false, "{again}");
+        assert!(again["redis_error"].is_string(), "{again}");
+    }
+    assert_eq!(fleet.json(&["cap", "list"])[0]["max_in_flight"], 2);
+    let status = fleet.run(&["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!(status["settings"]["holds"][0]["class"], "sync");
+    assert!(status["settings"]["holds"][0]["in_redis"].is_null());
+    // Said again once it is back, it is told.
+    fleet.redis.restart().await.unwrap();
+    let page = fleet.answers(&["status"]);
+    assert!(page.contains("(not yet in Redis)"), "{page}");
+    let again = fleet.json(&["class", "pause", "sync"]);
+    assert_eq!(
+        (&again["changed"], &again["in_redis"]),
+        (&false.into(), &true.into())
+    );
+}

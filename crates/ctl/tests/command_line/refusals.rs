@@ -117,3 +117,18 @@ async fn keys_are_never_overwritten() {
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
 }
+
+#[tokio::test]
+async fn what_is_no_id_is_answered_with_what_an_id_looks_like() {
+    let fleet = Fleet::start().await;
+    for command in ["show", "retry", "cancel"] {
+        let error = fleet.refuses(&["jobs", command, "nope"], 2);
+        let line = error.lines().next().unwrap();
+        assert!(
+            line.starts_with("error: invalid value 'nope'")
+                && line.contains("looks like 6f1c2d7e-3b1a")
+                && line.contains("`bulkhead jobs list` shows ids"),
+            "{error}"
+        );
+    }
+}

@@ -1,2 +1,2 @@
 -- A new tenant.
-insert into bulkhead.tenants (id, name, policy, weight) values ($1, $2, $3, $4)
+insert into bulkhead.tenants (id, name, policy) values ($1, $2, $3)

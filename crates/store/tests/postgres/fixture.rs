@@ -73,7 +73,8 @@ impl Fixture {
             id: seller.tenant,
             name: &name,
             policy: "default",
-            weight: 1,
+            weight: 1.0,
+            classes: &[],
         };
         let tenants = operator.tenants();
         tenants.add(&tenant, None, "ann").await.expect("a tenant");

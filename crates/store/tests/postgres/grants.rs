@@ -78,7 +78,19 @@ const TABLES: [(&str, &[(&str, &str)]); 16] = [
     ),
 ];
 
-const MORE_TABLES: [(&str, &[(&str, &str)]); 2] = [
+const MORE_TABLES: [(&str, &[(&str, &str)]); 5] = [
+    (
+        "bulkhead.queue_caps",
+        &[("operator", "siud"), ("scheduler", "s")],
+    ),
+    (
+        "bulkhead.queue_holds",
+        &[("operator", "sid"), ("scheduler", "s")],
+    ),
+    (
+        "bulkhead.queue_weights",
+        &[("operator", "siud"), ("scheduler", "s")],
+    ),
     (
         "bulkhead.tenants",
         &[

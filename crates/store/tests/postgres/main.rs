@@ -12,6 +12,7 @@ mod obligations;
 mod operator;
 mod orders;
 mod outage;
+mod queue_settings;
 mod sealed;
 mod shape;
 mod token_refresh;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bulkhead_domain::{
-    ApplicationId, ConnectionId, Dataset, JobId, ObligationState, Region, ScheduleId, TenantId,
+    ApplicationId, Class, ConnectionId, Dataset, JobId, ObligationState, Region, ScheduleId,
+    TenantId,
 };
 use bulkhead_store::{AddError, ConnectionState, NewConnection, NewSchedule, NewTenant, Role};
 use jiff::{SignedDuration, Timestamp, civil::time};
@@ -16,7 +17,8 @@ fn tenant(n: u128, name: &str) -> NewTenant<'_> {
         id: TenantId::new(Uuid::from_u128(n)),
         name,
         policy: "default",
-        weight: 1,
+        weight: 1.0,
+        classes: &[Class::Sync],
     }
 }
 
@@ -47,7 +49,7 @@ async fn a_name_that_is_taken_a_missing_parent_and_a_bad_value_are_told_apart() 
         .expect_err("taken");
     assert!(matches!(error, AddError::Exists { .. }), "{error}");
     let heavy = NewTenant {
-        weight: 0,
+        weight: 0.0,
         ..tenant(3, "heavy")
     };
     let error = tenants

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use bulkhead_broker::{BrokerClock, JobState, TestClock};
+use bulkhead_broker::{Acknowledgement, BrokerClock, FetchRequest, JobState, TestClock};
 use bulkhead_devstack::{FaultProxy, RedisOptions, Target};
+use bulkhead_domain::WorkerId;
 use bulkhead_worker::Outcome;
 use jiff::Timestamp;
 
@@ -88,6 +89,7 @@ async fn a_drain_of_an_idle_worker_ends_at_once() {
 
 /// A worker whose fetch has been carried out and whose answer is held back. No lease expires here.
 async fn fetch_in_flight(fixture: &mut Fixture) -> (Worker, FaultProxy) {
+    load_scripts(fixture).await;
     let proxy = FaultProxy::start(Target::Unix(fixture.redis.socket())).unwrap();
     let mut through = fixture.options.clone();
     through.url = proxy.redis_url().into();
@@ -100,6 +102,26 @@ async fn fetch_in_flight(fixture: &mut Fixture) -> (Worker, FaultProxy) {
     run.end(Outcome::Done);
     fixture.until(&job(1), running).await;
     (worker, proxy)
+}
+
+/// Redis knows the scripts: that it does not know one would be an answer too, and held back.
+async fn load_scripts(fixture: &Fixture) {
+    fixture.enqueue(&[job(9)]).await;
+    let worker = WorkerId::new("before".to_owned());
+    let request = |sequence| FetchRequest {
+        worker: &worker,
+        shard: 0,
+        sequence,
+        max: 1,
+    };
+    let fetched = fixture.broker.fetch(&request(1)).await.unwrap();
+    let ends = [Acknowledgement {
+        lease: fetched.leased[0].lease.clone(),
+        outcome: bulkhead_broker::Outcome::Complete,
+    }];
+    let next = request(2);
+    let turn = fixture.broker.acknowledge_and_fetch(&ends, &next).await;
+    assert!(turn.unwrap().fetched.leased.is_empty());
 }
 
 async fn patient(response_timeout: Duration) -> Fixture {

@@ -20,7 +20,7 @@ use super::{
     state::{Held, Model, job},
     transition::{Capped, NewJob, Operations, Scope, Settings, Transition, WORKERS},
 };
-use crate::fixture::{connection, job_id, start, tenant};
+use crate::fixture::{MUTANT, connection, job_id, start, tenant};
 
 /// One Redis for all cases; it is emptied between them.
 pub(crate) struct Server {
@@ -99,6 +99,7 @@ impl System {
         options.shards = 1;
         options.max_crashes = settings.max_crashes;
         options.clock = BrokerClock::Injected(clock.clone());
+        options.mutant = MUTANT.get();
         let client = redis::Client::open(server.redis.url()).unwrap();
         Self {
             server: Rc::clone(server),

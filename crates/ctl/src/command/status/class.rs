@@ -1,7 +1,7 @@
 //! The queue of each class.
 
 use bulkhead_broker::Stats;
-use bulkhead_domain::{Class, ObligationState};
+use bulkhead_domain::{Class, ObligationState, TenantId};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -19,6 +19,10 @@ pub(super) struct ClassStatus {
     parked_lanes: u64,
     /// Connections that an operator holds.
     paused_lanes: u64,
+    /// Whether an operator holds the class, as Redis obeys.
+    held: bool,
+    /// Tenants that an operator holds in it, as Redis obeys.
+    held_tenants: Vec<TenantId>,
     /// What the jobs take in Redis.
     bytes: u64,
     /// Since when the first job of a queue has waited; null: nothing is queued.
@@ -30,6 +34,16 @@ pub(super) struct ClassStatus {
 }
 
 impl ClassStatus {
+    /// `all`, `2 tenants` or `-`
+    fn held_in_short(&self) -> String {
+        match (self.held, self.held_tenants.len()) {
+            (true, _) => "all".to_owned(),
+            (false, 0) => "-".to_owned(),
+            (false, 1) => "1 tenant".to_owned(),
+            (false, some) => format!("{some} tenants"),
+        }
+    }
+
     fn ago(&self, then: Option<Timestamp>) -> String {
         then.map_or_else(|| "-".to_owned(), |then| ago(self.now, then))
     }
@@ -47,6 +61,8 @@ pub(super) fn summed(stats: &[Stats], owed: Option<&Owed>, now: Timestamp) -> Ve
         dead: stats.dead,
         parked_lanes: stats.parked_lanes,
         paused_lanes: stats.paused_lanes,
+        held: stats.paused,
+        held_tenants: stats.paused_tenants.clone(),
         bytes: stats.bytes,
         oldest_queued_at: stats.oldest,
         oldest_due_at: owed
@@ -78,6 +94,7 @@ impl Classes<'_> {
             "dead",
             "parked lanes",
             "paused lanes",
+            "held",
             "oldest queued",
             "oldest due",
         ];
@@ -91,6 +108,7 @@ impl Classes<'_> {
                 one.dead.to_string(),
                 one.parked_lanes.to_string(),
                 one.paused_lanes.to_string(),
+                one.held_in_short(),
                 one.ago(one.oldest_queued_at),
                 one.ago(one.oldest_due_at),
             ]);

@@ -9,7 +9,10 @@ use jiff::{Timestamp, civil::Date};
 use serde::Serialize;
 
 use super::MOST;
-use crate::table::{Rows, time};
+use crate::{
+    setting_entry::Stored,
+    table::{Rows, time},
+};
 
 /// What Postgres knows.
 pub(super) struct Owed {
@@ -18,6 +21,7 @@ pub(super) struct Owed {
     pub(super) connections: Vec<Connection>,
     pub(super) counts: Vec<ObligationCount>,
     pub(super) last_done: HashMap<TenantId, Timestamp>,
+    pub(super) settings: Stored,
     pub(super) fences: Vec<ClosedFence>,
 }
 
@@ -60,6 +64,7 @@ impl Owed {
                 .await?
                 .into_iter()
                 .collect(),
+            settings: Stored::read(store).await?,
             fences: store.fences().closed(MOST).await?,
         })
     }
@@ -224,12 +229,12 @@ mod tests {
                 id: acme(),
                 name: "acme".to_owned(),
                 policy: "default".to_owned(),
-                weight: 1,
                 created_at: Timestamp::UNIX_EPOCH,
             }],
             connections: Vec::new(),
             counts,
             last_done: HashMap::from([(acme(), Timestamp::UNIX_EPOCH)]),
+            settings: Stored::default(),
             fences: Vec::new(),
         }
     }
