@@ -9,6 +9,7 @@ mod fallback;
 mod incremental;
 mod judge;
 mod leaks;
+mod logins;
 mod night;
 mod outage;
 mod redis_loss;

@@ -128,12 +128,14 @@ async fn with_redis_emptied_and_no_scheduler_nobody_asks_amazon() -> Result<()> 
     }
     // A handler that is stopped while it commits leaves the commit to the server.
     night.until(COMMITTING, 0).await?;
+    // A request that had left when its handler was stopped arrives before this worker is ready.
+    let _another = night.start("sync", "another").await?;
     let (asked, pages) = (
         night.fleet.amazon.counts().await?.requests,
         night.pages().await?,
     );
     // A worker that starts now finds nothing that it could do, and nothing that it may do.
-    let _another = night.start("sync", "another").await?;
+    let _one_more = night.start("sync", "one-more").await?;
     ensure!(
         night.fleet.amazon.counts().await?.requests == asked,
         "Amazon was asked"

@@ -11,7 +11,7 @@ use bulkhead_devstack::fleet::{Fleet, MemberOptions, Night};
 use serde::Deserialize;
 use sqlx::PgPool;
 
-use crate::support::{TestNight, quick};
+use crate::support::{TestNight, eventually, quick};
 
 /// What `tick` prints.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
@@ -118,7 +118,11 @@ async fn two_schedulers_at_once_run_every_nights_sync_once() -> Result<()> {
     // Each connection's 120 orders are two pages; no pass was run a second time.
     let pages = "select sum(pages)::bigint from bulkhead.checkpoints";
     ensure!(night.number(pages).await? == 12);
-    let done = sync.metrics().await?.sum("bulkhead_pages_total");
+    // A page is counted after its commit.
+    let counted =
+        async || Ok::<_, anyhow::Error>(sync.metrics().await?.sum("bulkhead_pages_total"));
+    eventually(async || Ok(counted().await? >= 12.0)).await?;
+    let done = counted().await?;
     ensure!((done - 12.0).abs() < f64::EPSILON, "{done} pages");
     Ok(())
 }
@@ -221,6 +225,48 @@ async fn a_job_that_vanished_from_redis_is_owed_again_and_only_that_one() -> Res
     let _scheduler = night.start("scheduler", "scheduler").await?;
     night.until_all_syncs_are_done().await?;
     night.nothing_lost_nothing_twice().await
+}
+
+#[tokio::test]
+async fn a_full_tenants_syncs_stay_owed_and_others_are_enqueued() -> Result<()> {
+    let night = TestNight::onboarded(quick(8, 10)).await?;
+    tick(&night).await?;
+    let full: uuid::Uuid =
+        sqlx::query_scalar("select tenant_id from bulkhead.connections order by 1 limit 1")
+            .fetch_one(&night.pool)
+            .await?;
+    let of = format!("from bulkhead.obligations where kind = 'sync' and tenant_id = '{full}'");
+    take_bytes(&night, full, "HSET", "1073741824")?;
+    night.enqueue_all().await?;
+    let owed = count(&night, &format!("select count(*) {of} and state = 'owed'")).await?;
+    ensure!((1..8).contains(&owed), "{owed} are of the tenant");
+    ensure!(i64::try_from(tick(&night).await?.enqueued)? == 8 - owed);
+    let refused = format!("select count(*) {of} and state = 'owed'");
+    ensure!(count(&night, &refused).await? == owed, "stay owed");
+    take_bytes(&night, full, "HDEL", "")?;
+    // Half a minute passes.
+    let unclaimed = "update bulkhead.obligations set claimed_until = null where state = 'owed'";
+    sqlx::raw_sql(unclaimed).execute(&night.pool).await?;
+    ensure!(i64::try_from(tick(&night).await?.enqueued)? == owed);
+    Ok(())
+}
+
+/// Sets or removes what a tenant's sync jobs take, in every shard.
+fn take_bytes(night: &TestNight, tenant: uuid::Uuid, what: &str, bytes: &str) -> Result<()> {
+    let hex = tenant.simple();
+    for shard in 0..4 {
+        let script = format!(
+            "local id = string.gsub('{hex}', '..', function(h) return string.char(tonumber(h, 16)) end) return redis.call('{what}', '{{sync.{shard}}}:bytes', id, '{bytes}')"
+        );
+        let answer = night.fleet.redis.command(&format!("EVAL \"{script}\" 0"))?;
+        ensure!(answer.starts_with(':'), "{answer}");
+    }
+    Ok(())
+}
+
+async fn count(night: &TestNight, query: &str) -> Result<i64> {
+    let count = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(&night.pool);
+    Ok(count.await?)
 }
 
 /// Removes the sync jobs of the first shard that has any, all keys of it; says how many there were.

@@ -10,29 +10,42 @@ use serde_json::{Map, Value};
 pub struct PiiFields {
     /// In the order.
     pub order: &'static [&'static str],
-    /// Where its items are.
-    pub items: &'static str,
-    /// In each item.
-    pub item: &'static [&'static str],
+    /// In each entry of a list of the order: where the list is, and what in an entry.
+    pub lists: &'static [(&'static str, &'static [&'static str])],
 }
 
 /// Orders 2026-01-01; source: orders_2026-01-01.json.
 ///
-/// Whole branches are named where the model may add to them: a new field of `buyer` is taken out too.
+/// Whole branches are named where the model may add to them: a new field of `buyer` is taken out too. Besides what the
+/// model calls the buyer's: what a buyer may have written, and numbers that lead to a buyer's parcel or device.
 pub const ORDERS_2026_01_01: PiiFields = PiiFields {
     order: &["/buyer", "/recipient", "/tax/taxRegistrations"],
-    items: "/orderItems",
-    item: &[
-        "/product/customization/customizedUrl",
-        "/fulfillment/packing/giftOption/giftMessage",
+    lists: &[
+        (
+            "/orderItems",
+            &[
+                "/product/customization",
+                "/product/serialNumbers",
+                "/cancellation/cancellationRequest/cancelReason",
+                "/cancellation/cancellationExecution/cancelReason",
+                "/fulfillment/packing/giftOption",
+            ],
+        ),
+        ("/packages", &["/trackingNumber"]),
     ],
 };
 
 /// Orders v0; source: ordersV0.json. An item's `BuyerInfo` also holds what gift wrapping costs; it is sealed with the rest.
 pub const ORDERS_V0: PiiFields = PiiFields {
     order: &["/BuyerInfo", "/ShippingAddress", "/BuyerTaxInformation"],
-    items: "/OrderItems",
-    item: &["/BuyerInfo"],
+    lists: &[(
+        "/OrderItems",
+        &[
+            "/BuyerInfo",
+            "/BuyerRequestedCancel/BuyerCancelReason",
+            "/SerialNumbers",
+        ],
+    )],
 };
 
 /// What was taken out of an order: a JSON object of pointer → value, in memory that is overwritten when it is dropped.
@@ -53,14 +66,10 @@ impl BuyerPii {
     pub(crate) fn take_out(document: &mut Value, fields: PiiFields) -> Option<Self> {
         let mut taken = Map::new();
         take_each(document, fields.order, "", &mut taken);
-        if let Some(Value::Array(items)) = document.pointer_mut(fields.items) {
-            for (index, item) in items.iter_mut().enumerate() {
-                take_each(
-                    item,
-                    fields.item,
-                    &format!("{}/{index}", fields.items),
-                    &mut taken,
-                );
+        for (list, pointers) in fields.lists {
+            let entries = document.pointer_mut(list).and_then(Value::as_array_mut);
+            for (index, entry) in entries.into_iter().flatten().enumerate() {
+                take_each(entry, pointers, &format!("{list}/{index}"), &mut taken);
             }
         }
         if taken.is_empty() {

@@ -22,6 +22,7 @@ pub(crate) fn options(url: &str, shards: u16) -> BrokerOptions {
     BrokerOptions {
         shards,
         high_water_bytes: 1 << 40,
+        tenant_high_water_bytes: 1 << 40,
         ..BrokerOptions::new(url.to_owned().into())
     }
 }

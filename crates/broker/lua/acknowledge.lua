@@ -1,17 +1,20 @@
 --[[ Say how leased jobs ended. Only the holder of the newest lease may; said twice, it counts once.
   KEYS[1]  the shard
-  ARGV[1]  the time   ARGV[2]  how many are done: nothing of them is kept
-  ARGV[3…] id, fencing token (16 digits) of each that is done; then of each other job: id, token, what, µs, text
+  ARGV[1]  the time   ARGV[2]  how many are done: nothing of them is kept   ARGV[3]  of how many tenants
+  ARGV[4…] of each of these tenants: its id, how many of its jobs are done, the bytes of their bodies; then id and
+           fencing token (16 digits) of each that is done, tenant by tenant; then of each other job: id, token, what,
+           µs, text
     RELEASE  not started, first in its lane again        PARK   as RELEASE, and its lane waits for µs
     SNOOZE   runs again after µs                         RETRY  failed with text, runs again after µs
     BURY     to the dead letters because of text         At most 256 jobs a call.
   A job that was cancelled while it ran is forgotten, whatever is said.
   Returns position (from 1) and word of each job that is not simply done: 'RELEASED' | 'SNOOZED' | 'PARKED' |
   'RETRYING' | 'BURIED' | 'CANCELLED' | 'FENCED' (a newer lease exists) | 'NOT_LEASED'. ]]
-local now, completed, total = now_us(ARGV[1]), tonumber(ARGV[2]), #ARGV
-local others, ids, count = 2 * completed + 3, {}, completed
+local now, completed, tenants, total = now_us(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), #ARGV
+local jobs = 3 * tenants + 2
+local others, ids, count = jobs + 2 * completed + 2, {}, completed
 for n = 1, completed do
-  ids[n] = ARGV[2 * n + 1]
+  ids[n] = ARGV[jobs + 2 * n]
 end
 for at = others, total, 5 do
   count = count + 1
@@ -63,11 +66,12 @@ local ending = {
     return 'RELEASED'
   end,
   SNOOZE = function(id, after)
+    mark_started(id, call('HGET', JOBS, id))
     call('ZADD', DUE, now + after, id)
     return 'SNOOZED'
   end,
   PARK = function(id, after)
-    local body = take_back(id, 'LPUSH')
+    local body = mark_started(id, take_back(id, 'LPUSH'))
     park(sub(body, 19, 34), now + after)
     return 'PARKED'
   end,
@@ -84,20 +88,33 @@ local ending = {
   end,
 }
 
-for n = 1, completed do
-  if may_end(n, ARGV[2 * n + 2]) then
-    forget_one(ids[n])
-    if cancelled then -- guard completed_is_not_cancelled_later: false
-      call('SREM', CANCELLED, ids[n])
+local last = 0
+for at = 4, 3 * tenants + 1, 3 do
+  local first, before_it = last + 1, forgotten
+  last = last + ARGV[at + 1]
+  for n = first, last do
+    if may_end(n, ARGV[jobs + 2 * n + 1]) then
+      forget_one(ids[n])
+      if cancelled then -- guard completed_is_not_cancelled_later: false
+        call('SREM', CANCELLED, ids[n])
+      end
     end
   end
+  local bytes = ARGV[at + 2]
+  if forgotten - before_it < last - first + 1 then -- guard only_what_ended_gives_back: false
+    bytes = 0
+    for n = before_it + 1, forgotten do
+      bytes = bytes + call('HSTRLEN', JOBS, gone[n])
+    end
+  end
+  grow(ARGV[at], -bytes)
 end
 -- From the last to the first, so that what goes back to the front of a lane keeps its order.
 for n = count, completed + 1, -1 do
   local at, id = others + 5 * (n - completed - 1), ids[n]
   if may_end(n, ARGV[at + 1]) then
     if cancelled and call('SREM', CANCELLED, id) == 1 then -- guard cancelled_is_forgotten: false
-      forget_one(id)
+      forget(id, call('HGET', JOBS, id))
       say(n, 'CANCELLED')
     else
       before = before or horizon()
@@ -119,6 +136,7 @@ if bodies and ended > 0 then -- guard ended_makes_room: false
   before = before or horizon()
   land(done, landed)
 end
+settle_bytes()
 if before then
   announce(before)
 end

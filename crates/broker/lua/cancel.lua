@@ -18,10 +18,11 @@ for at = 2, #ARGV do
     if call('ZREM', DUE, id) == 0 then -- guard delayed_leaves_no_ghost: true
       haunt(id, body)
     end
-    forget(id)
+    forget(id, body)
     reply[at - 1] = 'REMOVED'
   end
 end
+settle_bytes()
 if told then
   call('PUBLISH', TOLD, '')
 end

@@ -8,6 +8,7 @@
 local call, sub = redis.call, string.sub
 local P = KEYS[1]
 local JOBS = P .. ':jobs' -- hash: id → body (src/body.rs); the claim on an id
+local BYTES = P .. ':bytes' -- hash: tenant → bytes of the bodies in `jobs`; absent for a tenant that has none
 local TRIALS = P .. ':trials' -- hash: id → JSON {f failures, c crashes, s crashes alone, h history}; absent if none
 local LANES = P .. ':lanes' -- hash: connection → tenant and the priorities ('058') that have queued jobs
 local QUEUE = P .. ':queue:' -- list per connection and priority: ids, the next at the left
@@ -32,6 +33,7 @@ local CANCELLED = P .. ':cancelled' -- set: jobs in flight that are not wanted a
 local GHOSTS = P .. ':ghosts' -- hash: connection, priority, id → how many entries of it in that queue stand for no job
 local DEAD = P .. ':dead' -- hash: id → JSON {r reason, at ms, f, c, h}
 local DEAD_BODIES = P .. ':dead_bodies' -- hash: id → body
+local WAITS = P .. ':waits:' -- hash per hour: tenant and bucket → how many starts had waited so long; expires
 local BOOT = P .. ':boot' -- hash: nonce, established µs, life; the grant: from µs, until µs
 local STOPS = P .. ':stops' -- set: tombstones, 'a' 't' or 'c' and the id
 local EPOCHS = P .. ':epochs' -- hash: scope as in STOPS → epoch of its fence, if it is more than 0
@@ -203,6 +205,18 @@ local function haunt(id, body)
   call('HINCRBY', GHOSTS, sub(body, 19, 34) .. sub(body, 2, 2) .. id, 1)
 end
 
+-- Marks in a job's body that it was started once, or moved to an earlier time: its next start tells nothing of how long
+-- jobs wait. The size stays. Returns the body.
+local function mark_started(id, body)
+  local version = string.byte(body)
+  if version >= 128 then
+    return body
+  end
+  body = string.char(version + 128) .. sub(body, 2)
+  call('HSET', JOBS, id, body)
+  return body
+end
+
 -- Parks a lane at least until `until_us`.
 local function park(connection, until_us)
   local if_later = 'GT' -- guard latest_time_parks: 'CH'
@@ -281,10 +295,42 @@ local function land(ids, bodies)
   end
 end
 
--- Forgets a job.
-local function forget(id)
+-- What this call adds to tenants' bytes; `settle_bytes` writes it at the end.
+local grown = {}
+local function grow(tenant, bytes)
+  grown[tenant] = (grown[tenant] or 0) + bytes
+end
+
+local function settle_bytes()
+  local tenants, kept, none = {}, {}, {}
+  for tenant in pairs(grown) do
+    tenants[#tenants + 1] = tenant
+  end
+  if #tenants == 0 then
+    return
+  end
+  local had = call('HMGET', BYTES, unpack(tenants))
+  for n, tenant in ipairs(tenants) do
+    local bytes = (had[n] or 0) + grown[tenant]
+    if bytes > 0 then
+      kept[#kept + 1], kept[#kept + 2] = tenant, bytes
+    else
+      none[#none + 1] = tenant
+    end
+  end
+  if #kept > 0 then
+    call('HSET', BYTES, unpack(kept))
+  end
+  if #none > 0 then
+    call('HDEL', BYTES, unpack(none))
+  end
+end
+
+-- Forgets a job with its body; `settle_bytes` must follow.
+local function forget(id, body)
   call('HDEL', JOBS, id)
   call('HDEL', TRIALS, id)
+  grow(sub(body, 3, 18), -#body)
 end
 
 -- A job's trials with one more incident; the history keeps the last ten.
@@ -301,12 +347,12 @@ local function tried(id, counter, incident)
   return trials
 end
 
--- Moves a job to the dead letters.
+-- Moves a job to the dead letters; `settle_bytes` must follow.
 local function bury(id, body, trials, reason, now)
   trials.r = reason
   trials.at = math.floor(now / 1000)
   call('HSET', DEAD, id, cjson.encode(trials))
   call('HSET', DEAD_BODIES, id, body)
-  forget(id)
+  forget(id, body)
 end
 

@@ -26,10 +26,12 @@ for n = #expired, 1, -1 do
   local worker, body = holders[n], bodies[n]
   local word, buried, letter = 'REQUEUED', '', ''
   end_lease(id)
-  if not body
-    or call('SREM', CANCELLED, id) == 1 then -- guard cancelled_does_not_come_back: false
+  if not body then
     word = 'CANCELLED'
-    forget(id)
+    call('SREM', CANCELLED, id)
+  elseif call('SREM', CANCELLED, id) == 1 then -- guard cancelled_does_not_come_back: false
+    word = 'CANCELLED'
+    forget(id, body)
   else
     local incident = { at = math.floor(now / 1000), e = 'CRASHED', w = worker, r = '' }
     local trials = tried(id, 'c', incident)
@@ -60,5 +62,6 @@ end
 if call('EXISTS', CAPS) == 1 then -- guard reaped_makes_room: false
   land(expired, bodies)
 end
+settle_bytes()
 announce(before)
 return reply

@@ -125,6 +125,8 @@ impl<'a> Batch<'a> {
         let is_done = |at: &usize| acknowledgements[*at].outcome == Outcome::Complete;
         let (mut order, others): (Vec<usize>, Vec<usize>) =
             (0..acknowledgements.len()).partition(is_done);
+        // By tenant, so that what each gets back is said once.
+        order.sort_by_key(|at| acknowledgements[*at].lease.tenant);
         let done = order.len();
         order.extend(others);
         Self {
@@ -135,8 +137,16 @@ impl<'a> Batch<'a> {
     }
 
     pub(crate) fn add_to(&self, call: &mut Call) {
-        call.arg(self.done);
         let (done, others) = self.order.split_at(self.done);
+        let lease = |at: &usize| &self.acknowledgements[*at].lease;
+        let tenants = || done.chunk_by(|one, next| lease(one).tenant == lease(next).tenant);
+        call.arg(self.done).arg(tenants().count());
+        for jobs in tenants() {
+            let bytes = jobs.iter().map(|at| u64::from(lease(at).body_bytes));
+            call.arg(lease(&jobs[0]).tenant.uuid().as_bytes())
+                .arg(jobs.len())
+                .arg(bytes.sum::<u64>());
+        }
         for at in done {
             add_lease(call, &self.acknowledgements[*at].lease);
         }

@@ -3,20 +3,19 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bulkhead_domain::{Class, ConnectionId};
-use redis::{
-    Client, RedisError, Value,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
+use redis::{Client, RedisError, Value};
 use secrecy::ExposeSecret;
 
-use crate::{keys::ShardKey, options::BrokerOptions, reply::bytes};
+use crate::{connection::Connection, keys::ShardKey, options::BrokerOptions, reply::bytes};
 
 /// The queue of one class. Clones share the connection.
 ///
-/// A lost connection is taken up again in the background; until then every call returns its error.
+/// A lost connection is taken up again in the background; until then every call returns its error. One that has fallen
+/// silent is made anew when nothing but errors has come for as long as an answer may take
+/// ([`BrokerOptions::response_timeout`]).
 #[derive(Clone)]
 pub struct Broker {
-    pub(crate) redis: ConnectionManager,
+    pub(crate) redis: Connection,
     pub(crate) client: Client,
     pub(crate) options: Arc<BrokerOptions>,
     pub(crate) class: Class,
@@ -43,9 +42,6 @@ pub enum ConnectError {
 /// The first major version whose scripts may say that they run when memory is full.
 const OLDEST: u32 = 7;
 
-const MIN_RECONNECT_DELAY: Duration = Duration::from_millis(50);
-const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(1);
-
 impl Broker {
     /// Connects, and asks Redis for an answer, once.
     ///
@@ -55,13 +51,7 @@ impl Broker {
         // Redis over TLS takes the process's default provider; it stays whatever was installed before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::open(options.url.expose_secret()).map_err(ConnectError::Url)?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(options.response_timeout))
-            .set_response_timeout(Some(options.response_timeout))
-            .set_number_of_retries(2)
-            .set_min_delay(MIN_RECONNECT_DELAY)
-            .set_max_delay(MAX_RECONNECT_DELAY);
-        let mut redis = ConnectionManager::new_with_config(client.clone(), config)
+        let mut redis = Connection::open(client.clone(), options.response_timeout)
             .await
             .map_err(ConnectError::Unreachable)?;
         let hello: HashMap<String, Value> = redis::cmd("HELLO")

@@ -1,8 +1,8 @@
 //! New jobs.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use bulkhead_domain::{Class, ConnectionId, Job, JobId, Priority};
+use bulkhead_domain::{Class, ConnectionId, Job, JobId, Priority, TenantId};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use redis::{RedisError, Value};
@@ -21,6 +21,13 @@ pub enum Enqueued {
     Added,
     /// A job of this id lives already (queued, delayed or running), and stays as it is.
     Exists,
+    /// A job of this id lives already, and runs sooner now: [`Broker::enqueue_forward`].
+    MovedForward,
+    /// It was not enqueued: its tenant's living jobs take as much as [`tenant_high_water_bytes`] allows. Try again
+    /// later.
+    ///
+    /// [`tenant_high_water_bytes`]: crate::BrokerOptions::tenant_high_water_bytes
+    TenantFull,
 }
 
 /// Jobs were not enqueued, or not all. Repeating the whole batch is harmless: what was added answers `Exists`.
@@ -71,15 +78,24 @@ struct Entry<'a> {
     not_before_us: Option<i64>,
 }
 
+/// What becomes of a job that lives already.
+#[derive(Debug, Clone, Copy)]
+enum Existing {
+    Stays,
+    MovesForward,
+}
+
 const BATCH: usize = 256;
 
 impl Broker {
-    /// Enqueues jobs that may run at once; answers in their order. An id that comes twice counts once.
+    /// Enqueues jobs that may run at once; answers in their order. An id that comes twice counts once: the first says
+    /// what became of it, the others [`Enqueued::Exists`].
     ///
     /// # Errors
     /// [`EnqueueError`]: repeat the whole batch after the cause is gone.
     pub async fn enqueue(&self, jobs: &[Job]) -> Result<Vec<Enqueued>, EnqueueError> {
-        self.enqueue_each(jobs.iter().map(|job| (job, None))).await
+        self.enqueue_each(jobs.iter().map(|job| (job, None)), Existing::Stays)
+            .await
     }
 
     /// Enqueues jobs, each not to run before its time (by Redis's clock); answers in their order.
@@ -90,13 +106,32 @@ impl Broker {
         &self,
         jobs: &[(Job, Option<Timestamp>)],
     ) -> Result<Vec<Enqueued>, EnqueueError> {
-        self.enqueue_each(jobs.iter().map(|(job, at)| (job, *at)))
+        self.enqueue_each(jobs.iter().map(|(job, at)| (job, *at)), Existing::Stays)
             .await
+    }
+
+    /// As [`Broker::enqueue_at`], but a job that lives already and is not running gets the earlier of both times and the
+    /// more urgent of both priorities: also one that waits for its next attempt. It keeps its lane and everything else,
+    /// and goes behind what is queued there with that priority. A parked or paused lane stays so. One that runs answers
+    /// [`Enqueued::Exists`].
+    ///
+    /// # Errors
+    /// As [`Broker::enqueue`].
+    pub async fn enqueue_forward(
+        &self,
+        jobs: &[(Job, Option<Timestamp>)],
+    ) -> Result<Vec<Enqueued>, EnqueueError> {
+        self.enqueue_each(
+            jobs.iter().map(|(job, at)| (job, *at)),
+            Existing::MovesForward,
+        )
+        .await
     }
 
     async fn enqueue_each(
         &self,
         jobs: impl ExactSizeIterator<Item = (&Job, Option<Timestamp>)>,
+        existing: Existing,
     ) -> Result<Vec<Enqueued>, EnqueueError> {
         let mut answers = vec![Enqueued::Exists; jobs.len()];
         let mut seen = HashSet::with_capacity(jobs.len());
@@ -115,10 +150,10 @@ impl Broker {
         }
         // Shards beside each other, what one shard gets one after the other: lanes keep their order.
         let shards = by_shard.into_iter();
-        let calls = shards.map(|(shard, entries)| self.enqueue_shard(shard, entries));
+        let calls = shards.map(|(shard, entries)| self.enqueue_shard(shard, entries, existing));
         for added in join_all(calls).await {
-            for position in added? {
-                answers[position] = Enqueued::Added;
+            for (position, answer) in added? {
+                answers[position] = answer;
             }
         }
         Ok(answers)
@@ -136,33 +171,45 @@ impl Broker {
         })
     }
 
-    /// Returns the positions of those that were added.
+    /// Returns positions and answers.
     async fn enqueue_shard(
         &self,
         shard: u16,
         mut entries: Vec<Entry<'_>>,
-    ) -> Result<Vec<usize>, EnqueueError> {
+        existing: Existing,
+    ) -> Result<Vec<(usize, Enqueued)>, EnqueueError> {
         // One push for all that a queue gets; stable, so that each queue keeps its order.
         entries.sort_by_key(queue_of);
-        let mut added = Vec::with_capacity(entries.len());
+        let mut answers = Vec::with_capacity(entries.len());
         for batch in entries.chunks(BATCH) {
-            self.enqueue_batch(shard, batch, &mut added).await?;
+            self.enqueue_batch(shard, batch, existing, &mut answers)
+                .await?;
         }
-        Ok(added)
+        Ok(answers)
     }
 
     async fn enqueue_batch(
         &self,
         shard: u16,
         batch: &[Entry<'_>],
-        added: &mut Vec<usize>,
+        existing: Existing,
+        answers: &mut Vec<(usize, Enqueued)>,
     ) -> Result<(), EnqueueError> {
-        let high_water_bytes = self.options.high_water_bytes / u64::from(self.shards());
+        let shards = u64::from(self.shards());
+        let high_water_bytes = self.options.high_water_bytes / shards;
+        let bodies = self.bodies(batch)?;
+        let tenants = bytes_by_tenant(batch, &bodies);
         let mut call = script::ENQUEUE.on(self.shard(shard), &self.now());
-        call.arg(high_water_bytes).arg(batch.len());
-        let now = self.options.clock.about_now();
-        for entry in batch {
-            add_job(&mut call, entry.job, now)?;
+        call.arg(high_water_bytes)
+            .arg(self.options.tenant_high_water_bytes / shards)
+            .arg(existing.word())
+            .arg(batch.len())
+            .arg(tenants.len());
+        for (tenant, bytes) in &tenants {
+            call.arg(tenant.uuid().as_bytes()).arg(*bytes);
+        }
+        for (entry, body) in batch.iter().zip(&bodies) {
+            call.arg(entry.job.id.uuid().as_bytes()).arg(&body[..]);
         }
         for group in batch.chunk_by(|one, next| queue_of(one) == queue_of(next)) {
             add_group(&mut call, group);
@@ -180,13 +227,32 @@ impl Broker {
             }
             _ => return Err(unexpected("enqueue.lua").into()),
         }
-        let mut existing = reply[1..].iter().filter_map(number).peekable();
-        for (entry, number) in batch.iter().zip(1_u64..) {
-            if existing.next_if_eq(&number).is_none() {
-                added.push(entry.position);
-            }
+        let first = answers.len();
+        answers.extend(batch.iter().map(|entry| (entry.position, Enqueued::Added)));
+        for said in reply[1..].chunks_exact(2) {
+            let position = number(&said[0]).and_then(|position| usize::try_from(position).ok());
+            let index = position.and_then(|position| position.checked_sub(1));
+            let entry = index.and_then(|index| answers.get_mut(first + index));
+            let answer = bytes(&said[1]).and_then(Enqueued::read);
+            let (Some(entry), Some(answer)) = (entry, answer) else {
+                return Err(unexpected("enqueue.lua").into());
+            };
+            entry.1 = answer;
         }
         Ok(())
+    }
+
+    fn bodies(&self, batch: &[Entry<'_>]) -> Result<Vec<Vec<u8>>, EnqueueError> {
+        let now = self.options.clock.about_now();
+        let encode = |entry: &Entry<'_>| {
+            let job_id = entry.job.id;
+            let not_before = entry
+                .not_before_us
+                .and_then(|time_us| Timestamp::from_microsecond(time_us).ok());
+            body::encode(entry.job, now, not_before)
+                .map_err(|source| EnqueueError::Encode { job_id, source })
+        };
+        batch.iter().map(encode).collect()
     }
 }
 
@@ -199,12 +265,33 @@ fn queue_of(entry: &Entry<'_>) -> Option<(ConnectionId, Priority)> {
         .then_some((job.connection, job.priority))
 }
 
-/// Id and body of a job.
-fn add_job(call: &mut Call, job: &Job, now: Timestamp) -> Result<(), EnqueueError> {
-    let job_id = job.id;
-    let body = body::encode(job, now).map_err(|source| EnqueueError::Encode { job_id, source })?;
-    call.arg(&job_id.uuid().as_bytes()[..]).arg(&body[..]);
-    Ok(())
+impl Existing {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Stays => "",
+            Self::MovesForward => "FORWARD",
+        }
+    }
+}
+
+impl Enqueued {
+    fn read(word: &[u8]) -> Option<Self> {
+        Some(match word {
+            b"EXISTS" => Self::Exists,
+            b"MOVED_FORWARD" => Self::MovedForward,
+            b"TENANT_FULL" => Self::TenantFull,
+            _ => return None,
+        })
+    }
+}
+
+/// What the bodies of each tenant take.
+fn bytes_by_tenant(batch: &[Entry<'_>], bodies: &[Vec<u8>]) -> HashMap<TenantId, usize> {
+    let mut bytes = HashMap::new();
+    for (entry, body) in batch.iter().zip(bodies) {
+        *bytes.entry(entry.job.tenant).or_default() += body.len();
+    }
+    bytes
 }
 
 /// Where jobs that are pushed together go.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     acknowledge::{Acknowledgement, Outcome},
-    body,
+    body::{self, Lane, Stored},
     broker::Broker,
     lease::Lease,
     reply::{bytes, micros, number, unexpected},
@@ -53,6 +53,9 @@ pub struct Leased {
     pub attempt: u32,
     /// How often a worker crashed on it.
     pub crashes: u32,
+    /// How long it had waited until this lease, if it has not been started before: see
+    /// [`WaitHistogram`](crate::WaitHistogram).
+    pub waited: Option<Duration>,
 }
 
 /// No jobs were answered.
@@ -158,22 +161,25 @@ fn read(reply: &[Value], shard: u16) -> Option<(Fetched, Vec<Acknowledgement>)> 
         let job_id = JobId::new(Uuid::from_slice(bytes(id)?).ok()?);
         let stored = bodies.get(n).and_then(bytes).unwrap_or_default();
         let trials = Trials::read(trials.get(n).and_then(bytes).unwrap_or_default());
-        let lease = |connection, priority| Lease {
+        let lease = |lane: Lane, priority| Lease {
             job_id,
             token,
             shard,
-            connection,
+            connection: lane.connection,
+            tenant: lane.tenant,
             priority,
+            body_bytes: u32::try_from(stored.len()).unwrap_or(u32::MAX),
         };
-        match body::decode(job_id, stored) {
-            Ok(job) => fetched.leased.push(Leased {
-                lease: lease(job.connection, job.priority),
-                job,
+        match body::read(job_id, stored) {
+            Ok(read) => fetched.leased.push(Leased {
+                lease: lease(lane_of(&read.job), read.job.priority),
+                waited: trials.is_untried().then(|| waited(&read, token)).flatten(),
+                job: read.job,
                 attempt: trials.attempt(),
                 crashes: trials.crashes,
             }),
             Err(error) => unreadable.push(Acknowledgement {
-                lease: lease(body::lane(stored)?.connection, Priority::NIGHT),
+                lease: lease(body::lane(stored)?, Priority::NIGHT),
                 outcome: Outcome::DeadLetter {
                     reason: error.to_string(),
                 },
@@ -181,4 +187,18 @@ fn read(reply: &[Value], shard: u16) -> Option<(Fetched, Vec<Acknowledgement>)> 
         }
     }
     Some((fetched, unreadable))
+}
+
+/// The token of a lease is its time in µs by Redis's clock, or just above older tokens if that went back.
+fn waited(stored: &Stored, token: FencingToken) -> Option<Duration> {
+    let since = stored.runnable_at.filter(|_| !stored.was_started)?;
+    let since_us = u64::try_from(since.as_microsecond()).ok()?;
+    Some(Duration::from_micros(token.get().saturating_sub(since_us)))
+}
+
+fn lane_of(job: &Job) -> Lane {
+    Lane {
+        tenant: job.tenant,
+        connection: job.connection,
+    }
 }

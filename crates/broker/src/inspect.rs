@@ -54,6 +54,8 @@ pub struct JobEntry {
     pub job: Job,
     /// When it was enqueued, by the clock of who did.
     pub enqueued_at: Option<Timestamp>,
+    /// When it was enqueued, or might first run if that was later.
+    pub runnable_at: Option<Timestamp>,
     /// Where it is.
     pub state: JobState,
     /// Which attempt it is at, from 1.
@@ -286,8 +288,10 @@ fn read(id: JobId, parts: &[&[u8]]) -> Option<JobEntry> {
         },
         _ => return None,
     };
+    let read = body::read(id, stored).ok()?;
     Some(JobEntry {
-        job: body::decode(id, stored).ok()?,
+        job: read.job,
+        runnable_at: read.runnable_at,
         enqueued_at: body::enqueued_at(stored),
         state,
         attempt: trials.attempt(),

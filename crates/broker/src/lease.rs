@@ -1,6 +1,6 @@
 //! The right to run a job.
 
-use bulkhead_domain::{ConnectionId, FencingToken, JobId, Priority};
+use bulkhead_domain::{ConnectionId, FencingToken, JobId, Priority, TenantId};
 
 /// The right to run a job until it expires by Redis time; the greater token of a job is the newer lease.
 ///
@@ -12,6 +12,9 @@ pub struct Lease {
     pub(crate) shard: u16,
     pub(crate) connection: ConnectionId,
     pub(crate) priority: Priority,
+    pub(crate) tenant: TenantId,
+    /// What the job's body takes, as the fetch read it.
+    pub(crate) body_bytes: u32,
 }
 
 impl Lease {
@@ -48,5 +51,11 @@ impl Lease {
     #[must_use]
     pub const fn connection(&self) -> ConnectionId {
         self.connection
+    }
+
+    /// Whose job it is.
+    #[must_use]
+    pub const fn tenant(&self) -> TenantId {
+        self.tenant
     }
 }

@@ -2,12 +2,12 @@
 //!
 //! | module | noun |
 //! |---|---|
-//! | `broker`, `options` | a process's connection, for one class |
+//! | `broker`, `options`, `connection` | a process's connection, for one class, and the watch over it |
 //! | `enqueue`, `fetch`, `acknowledge`, `turn`, `renew`, `reap`, `forgive` | the life of a job; [`Lease`] is the right to run it |
 //! | `wake` | being told that there is something to fetch |
 //! | `permit`, `permits` | the right to make one call, and Amazon's budget |
 //! | `fence` | what stops a scope; the boot nonce |
-//! | `inspect`, `cancel`, `lane`, `tenant`, `caps`, `stats`, `trials` | what operators see and do |
+//! | `inspect`, `cancel`, `lane`, `tenant`, `caps`, `stats`, `waits`, `trials` | what operators see and do |
 //! | `script`, `keys`, `body`, `reply` | how all of it lies in Redis |
 //!
 //! The README lists the scripts in `lua/` with their keys, the states of a job, and what is guaranteed.
@@ -19,6 +19,7 @@ mod broker;
 mod cancel;
 mod caps;
 mod clock_watch;
+mod connection;
 mod enqueue;
 mod fence;
 mod fetch;
@@ -42,6 +43,8 @@ mod stats;
 mod tenant;
 mod trials;
 mod turn;
+mod wait_histogram;
+mod waits;
 mod wake;
 
 pub use self::acknowledge::{AcknowledgeError, Acknowledged, Acknowledgement, Outcome};
@@ -64,4 +67,5 @@ pub use self::renew::{RenewError, Renewed};
 pub use self::stats::{Counts, LaneStats, Stats};
 pub use self::trials::{DeadLetter, Incident, IncidentKind};
 pub use self::turn::Turn;
+pub use self::wait_histogram::WaitHistogram;
 pub use self::wake::{WakeMark, Wakes};

@@ -23,6 +23,10 @@ pub struct BrokerOptions {
     pub visibility_timeout: Duration,
     /// Enqueuing is refused while the bodies of a class take more than this in Redis, over all its shards.
     pub high_water_bytes: u64,
+    /// Enqueuing answers [`TenantFull`](crate::Enqueued::TenantFull) for a tenant whose living jobs' bodies would take
+    /// more than this in a class. Each shard allows its part: a tenant with connections on some shards only is full
+    /// earlier.
+    pub tenant_high_water_bytes: u64,
     /// After how many crashes (expired leases) a job goes to the dead letters; twice as many if its workers held other
     /// jobs too.
     pub max_crashes: u32,
@@ -37,7 +41,7 @@ pub struct BrokerOptions {
 }
 
 impl BrokerOptions {
-    /// The defaults: 4 shards, leases of 10 s, 1 GiB, 3 crashes, answers within 2 s, Redis's clock.
+    /// The defaults: 4 shards, leases of 10 s, 1 GiB and 256 MiB for a tenant, 3 crashes, answers within 2 s, Redis's clock.
     #[must_use]
     pub const fn new(url: SecretString) -> Self {
         Self {
@@ -45,6 +49,7 @@ impl BrokerOptions {
             shards: 4,
             visibility_timeout: Duration::from_secs(10),
             high_water_bytes: 1 << 30,
+            tenant_high_water_bytes: 1 << 28,
             max_crashes: 3,
             response_timeout: Duration::from_secs(2),
             clock: BrokerClock::Redis,

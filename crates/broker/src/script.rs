@@ -2,12 +2,9 @@
 
 use std::sync::LazyLock;
 
-use redis::{
-    Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, ToRedisArgs,
-    aio::ConnectionManager,
-};
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, ToRedisArgs};
 
-use crate::keys::ShardKey;
+use crate::{connection::Connection, keys::ShardKey};
 
 /// One script, with the shared functions of `lua/lane.lua` in front.
 pub(crate) struct Script {
@@ -67,6 +64,7 @@ scripts! {
     RENEW = "renew.lua", " flags=allow-oom";
     THROTTLED = "budget.lua" "throttled.lua", " flags=allow-oom";
     UNSTOP = "unstop.lua", " flags=allow-oom";
+    WAITS = "waits.lua", " flags=allow-oom";
 }
 
 /// The two scripts that it is made of are the ones that are called alone.
@@ -127,10 +125,7 @@ impl Call {
     }
 
     /// Runs it; after a restart or a `SCRIPT FLUSH` loads the script first.
-    pub(crate) async fn run<T: FromRedisValue>(
-        &self,
-        connection: &ConnectionManager,
-    ) -> RedisResult<T> {
+    pub(crate) async fn run<T: FromRedisValue>(&self, connection: &Connection) -> RedisResult<T> {
         let mut connection = connection.clone();
         match self.command.query_async(&mut connection).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {

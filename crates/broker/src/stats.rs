@@ -43,7 +43,7 @@ pub struct Stats {
 /// How many jobs are where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
-    /// In lanes. A cancelled job may be counted until it would have been fetched.
+    /// In lanes. A job that was cancelled or moved forward may be counted once more until it would have been fetched.
     pub queued: u64,
     /// Waiting for their time.
     pub delayed: u64,

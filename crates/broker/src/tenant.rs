@@ -1,4 +1,4 @@
-//! Holding a tenant or a class, and the weight of a tenant's share.
+//! Holding a tenant or a class, the weight of a tenant's share, and what its jobs take.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use crate::{
     broker::Broker,
-    inspect::InspectError,
+    inspect::{InspectError, PAGE},
+    keys::ShardKey,
     script::{self, Script},
 };
 
@@ -112,6 +113,44 @@ impl Broker {
         }
         let everywhere = |(whom, count)| (whom, count == self.shards());
         Ok(shards.into_iter().map(everywhere).collect())
+    }
+
+    /// What the bodies of each tenant's living jobs take in this class; tenants without any are absent.
+    ///
+    /// # Errors
+    /// [`InspectError`]: repeat it.
+    pub async fn tenant_bytes(&self) -> Result<BTreeMap<TenantId, u64>, InspectError> {
+        let mut sums = BTreeMap::new();
+        for shard in self.shards.iter() {
+            for (id, bytes) in self.tenant_bytes_of(shard).await? {
+                *sums.entry(id).or_default() += bytes;
+            }
+        }
+        Ok(sums)
+    }
+
+    /// A shard's part, page by page; a page may bring a tenant twice.
+    async fn tenant_bytes_of(
+        &self,
+        shard: &ShardKey,
+    ) -> Result<BTreeMap<TenantId, u64>, InspectError> {
+        let (mut found, mut cursor) = (BTreeMap::new(), 0_u64);
+        loop {
+            let mut command = redis::cmd("HSCAN");
+            command.arg(shard.key("bytes")).arg(cursor);
+            command.arg("COUNT").arg(PAGE);
+            let (next, page): (u64, Vec<(Vec<u8>, u64)>) =
+                command.query_async(&mut self.redis.clone()).await?;
+            for (id, bytes) in page {
+                if let Ok(id) = Uuid::from_slice(&id) {
+                    found.insert(TenantId::new(id), bytes);
+                }
+            }
+            if next == 0 {
+                return Ok(found);
+            }
+            cursor = next;
+        }
     }
 
     /// Whether any shard answered `changed`.

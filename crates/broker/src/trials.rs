@@ -80,6 +80,11 @@ impl Trials {
         })
     }
 
+    /// Whether nothing has happened to it.
+    pub(crate) const fn is_untried(&self) -> bool {
+        self.failures == 0 && self.crashes == 0 && self.history.is_empty()
+    }
+
     /// The attempt that comes now, from 1.
     pub(crate) const fn attempt(&self) -> u32 {
         self.failures.saturating_add(1)

@@ -4,12 +4,20 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use redis::{Client, RedisResult, aio::PubSub};
-use tokio::{sync::watch, task::JoinHandle, time};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{self, Instant},
+};
 
-use crate::broker::Broker;
+use crate::{
+    broker::Broker,
+    connection::{no_answer, rebuilt},
+};
 
 /// A subscription to the class's shards, on a connection of its own: it waits without a limit, so no response timeout
-/// may end it. A message only says *look*; what is to be found stands in Redis.
+/// may end it; one that has been quiet is asked whether it still lives, and made anew if it does not answer. A message
+/// only says *look*; what is to be found stands in Redis.
 ///
 /// Clones share it; the last one ends it.
 #[derive(Debug, Clone)]
@@ -32,7 +40,9 @@ impl Drop for Listener {
 }
 
 const RECONNECT_DELAY: Duration = Duration::from_millis(100);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a subscription may be quiet before it is asked for a sign of life.
+const QUIET: Duration = Duration::from_secs(2);
 
 impl Broker {
     /// Subscribes. Call it once per process, within a Tokio runtime, before the first fetch.
@@ -48,10 +58,17 @@ impl Broker {
         self.listen_to("told")
     }
 
-    fn listen_to(&self, channel: &str) -> Wakes {
+    fn listen_to(&self, channel: &'static str) -> Wakes {
         let channels: Vec<String> = self.shards.iter().map(|shard| shard.key(channel)).collect();
         let (sender, counts) = watch::channel(vec![0; channels.len()]);
-        let listener = tokio::spawn(listen(self.client.clone(), channels, sender));
+        let subscription = Subscription {
+            client: self.client.clone(),
+            name: channel,
+            channels,
+            patience: self.options.response_timeout,
+            counts: sender,
+        };
+        let listener = tokio::spawn(subscription.listen());
         Wakes {
             counts,
             _listener: Arc::new(Listener(listener)),
@@ -82,32 +99,59 @@ impl Wakes {
     }
 }
 
-/// Counts messages, for ever. While there is no subscription workers look by time.
-async fn listen(client: Client, channels: Vec<String>, counts: watch::Sender<Vec<u64>>) {
-    loop {
-        if let Ok(Ok(pubsub)) = time::timeout(CONNECT_TIMEOUT, subscribe(&client, &channels)).await
-        {
-            // Whatever was said before the subscription was not heard.
-            counts.send_modify(|counts| counts.iter_mut().for_each(|count| *count += 1));
-            hear(pubsub, &channels, &counts).await;
+/// What the listener does.
+struct Subscription {
+    client: Client,
+    name: &'static str,
+    channels: Vec<String>,
+    /// How long subscribing, or a sign of life, may take.
+    patience: Duration,
+    counts: watch::Sender<Vec<u64>>,
+}
+
+impl Subscription {
+    /// Counts messages, for ever. While there is no subscription workers look by time.
+    async fn listen(self) {
+        loop {
+            if let Ok(Ok(pubsub)) = time::timeout(self.patience, self.subscribe()).await {
+                // Whatever was said before the subscription was not heard.
+                self.counts
+                    .send_modify(|counts| counts.iter_mut().for_each(|count| *count += 1));
+                self.hear(pubsub).await;
+            }
+            time::sleep(RECONNECT_DELAY).await;
         }
-        time::sleep(RECONNECT_DELAY).await;
     }
-}
 
-async fn subscribe(client: &Client, channels: &[String]) -> RedisResult<PubSub> {
-    let mut pubsub = client.get_async_pubsub().await?;
-    pubsub.subscribe(channels).await?;
-    Ok(pubsub)
-}
+    async fn subscribe(&self) -> RedisResult<PubSub> {
+        let mut pubsub = self.client.get_async_pubsub().await?;
+        pubsub.subscribe(&self.channels).await?;
+        Ok(pubsub)
+    }
 
-/// Counts messages until the connection ends.
-async fn hear(mut pubsub: PubSub, channels: &[String], counts: &watch::Sender<Vec<u64>>) {
-    let mut messages = pubsub.on_message();
-    while let Some(message) = messages.next().await {
-        let name = message.get_channel_name();
-        if let Some(shard) = channels.iter().position(|channel| channel == name) {
-            counts.send_modify(|counts| counts[shard] += 1);
+    /// Counts messages until the connection ends or gives no sign of life.
+    async fn hear(&self, pubsub: PubSub) {
+        let (mut sink, mut messages) = pubsub.split();
+        let mut heard_at = Instant::now();
+        loop {
+            match time::timeout(QUIET, messages.next()).await {
+                Ok(Some(message)) => self.count(message.get_channel_name()),
+                Ok(None) => return,
+                Err(_quiet) => match time::timeout(self.patience, sink.ping::<()>()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_closed)) => return,
+                    Err(_silent) => {
+                        return rebuilt(self.name, heard_at.elapsed(), &no_answer());
+                    }
+                },
+            }
+            heard_at = Instant::now();
+        }
+    }
+
+    fn count(&self, channel: &str) {
+        if let Some(shard) = self.channels.iter().position(|known| known == channel) {
+            self.counts.send_modify(|counts| counts[shard] += 1);
         }
     }
 }

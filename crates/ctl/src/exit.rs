@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use bulkhead_broker::{FenceError, InspectError};
+use bulkhead_broker::{EnqueueError, FenceError, InspectError};
 use bulkhead_service::{ConfigError, StartError, redaction::redact, run};
 use bulkhead_store::{AddError, StoreError};
 
@@ -94,6 +94,7 @@ fn is_lost(cause: &(dyn std::error::Error + 'static)) -> bool {
     let add = cause.downcast_ref::<AddError>();
     store.is_some_and(StoreError::is_outage)
         || matches!(add, Some(AddError::Store(store)) if store.is_outage())
+        || matches!(cause.downcast_ref(), Some(EnqueueError::Redis(_)))
         || cause.is::<InspectError>()
         || cause.is::<FenceError>()
 }

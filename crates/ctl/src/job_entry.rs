@@ -7,7 +7,7 @@ use bulkhead_domain::{
     ApplicationId, ConnectionId, Dataset, JobId, JobKind, ObligationState, TenantId,
 };
 use bulkhead_store::{Obligation, Store};
-use jiff::{Timestamp, civil::Date};
+use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde::Serialize;
 
 use crate::{directory::EVERYTHING, queues::Queues};
@@ -62,6 +62,8 @@ pub struct QueueEntry {
     pub state: &'static str,
     /// Parked and delayed: until when. Running: when the lease expires. Dead: since when.
     pub at: Option<Timestamp>,
+    /// Queued, parked and paused: since when it waits to be started; null: not known.
+    pub waiting_since: Option<Timestamp>,
     /// Running: where.
     pub worker: Option<String>,
     /// Dead: why.
@@ -107,9 +109,9 @@ impl JobEntry {
         )
     }
 
-    /// Where it is, in a few words.
+    /// Where it is, in a few words, and how long it has waited there until `now`.
     #[must_use]
-    pub fn place(&self) -> String {
+    pub fn place(&self, now: Timestamp) -> String {
         let Some(queue) = &self.queue else {
             return "-".to_owned();
         };
@@ -117,10 +119,17 @@ impl JobEntry {
             .at
             .map(|at| at.strftime("%H:%M:%SZ").to_string())
             .unwrap_or_default();
-        match (queue.state, &queue.worker) {
+        let place = match (queue.state, &queue.worker) {
             ("running", Some(worker)) => format!("running on {worker}"),
             ("parked" | "delayed", _) => format!("{} until {at}", queue.state),
             (state, _) => state.to_owned(),
+        };
+        match queue.waiting_since {
+            Some(since) => {
+                let waited = now.duration_since(since).as_secs().max(0);
+                format!("{place} for {:#}", SignedDuration::from_secs(waited))
+            }
+            None => place,
         }
     }
 }
@@ -140,6 +149,9 @@ impl From<&bulkhead_broker::JobEntry> for QueueEntry {
         Self {
             state,
             at,
+            waiting_since: entry
+                .runnable_at
+                .filter(|_| matches!(state, "queued" | "parked" | "paused")),
             worker,
             reason,
             attempt: entry.attempt,

@@ -23,6 +23,7 @@ pub mod cli;
 mod command;
 pub mod directory;
 pub mod exit;
+pub mod forward;
 pub mod job_entry;
 pub mod moved;
 pub mod name;

@@ -93,6 +93,8 @@ impl Session {
         let url = self.config.redis.url()?;
         let options = BrokerOptions {
             shards: self.config.broker.shards,
+            high_water_bytes: self.config.broker.high_water_bytes,
+            tenant_high_water_bytes: self.config.broker.tenant_high_water_bytes,
             ..BrokerOptions::new(url.clone())
         };
         let connect = async { Ok::<_, Infallible>(Broker::connect(&options, Class::Sync).await) };

@@ -4,13 +4,15 @@ mod relay;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use self::control::{Control, Mode};
-use self::relay::relay;
+use self::relay::{Open, relay};
 use crate::postgres::percent_encode;
 
 const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
@@ -34,6 +36,7 @@ pub enum Target {
 pub struct FaultProxy {
     address: SocketAddr,
     control: watch::Sender<Control>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl FaultProxy {
@@ -49,16 +52,22 @@ impl FaultProxy {
             .enable_all()
             .build()?;
         let (control, watched) = watch::channel(Control::default());
+        let connections = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&connections);
         std::thread::Builder::new()
             .name("fault-proxy".into())
             .spawn(move || {
                 runtime.block_on(async {
                     if let Ok(listener) = TcpListener::from_std(listener) {
-                        accept(&listener, &target, watched).await;
+                        accept(&listener, &target, watched, &counted).await;
                     }
                 });
             })?;
-        Ok(Self { address, control })
+        Ok(Self {
+            address,
+            control,
+            connections,
+        })
     }
 
     /// Where to connect to.
@@ -103,6 +112,17 @@ impl FaultProxy {
         self.control.send_modify(|control| control.resets += 1);
     }
 
+    /// The connections there are fall silent for ever, open as they are: the other end is gone and nobody said so. New
+    /// ones work.
+    pub fn silence(&self) {
+        self.control.send_modify(|control| control.silences += 1);
+    }
+
+    /// How many connections their clients have open.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
     /// Ends a cut or a stall; what a stall held back arrives now. A delay stays.
     pub fn restore(&self) {
         self.control
@@ -118,14 +138,21 @@ impl FaultProxy {
 }
 
 /// Until the [`FaultProxy`] is dropped; the connections end with the runtime.
-async fn accept(listener: &TcpListener, target: &Target, mut control: watch::Receiver<Control>) {
+async fn accept(
+    listener: &TcpListener,
+    target: &Target,
+    mut control: watch::Receiver<Control>,
+    connections: &Arc<AtomicUsize>,
+) {
     let watched = control.clone();
     let dropped = async { while control.changed().await.is_ok() {} };
     let serve = async {
         loop {
             match listener.accept().await {
                 Ok((client, _)) => {
-                    drop(tokio::spawn(relay(client, target.clone(), watched.clone())));
+                    let open = Open::count(connections);
+                    let relayed = relay(client, target.clone(), watched.clone(), open);
+                    drop(tokio::spawn(relayed));
                 }
                 // Out of file descriptors: some may come back.
                 Err(_) => tokio::time::sleep(ACCEPT_AGAIN).await,

@@ -2,6 +2,7 @@
 
 mod amazon;
 mod cli;
+mod logins;
 mod member;
 mod onboarding;
 mod options;
@@ -17,6 +18,7 @@ use anyhow::{Context, Result};
 pub use self::{
     amazon::{Amazon, AmazonCounts, AmazonOrder, Application, Ready, Seller},
     cli::Cli,
+    logins::RedisLogins,
     member::{Member, MemberOptions, Metrics},
     onboarding::{APPLICATION, Night, Onboarded, TenantPlan, tenant_plans},
     options::FleetOptions,
@@ -39,6 +41,8 @@ pub struct Fleet {
     pub redis: RedisServer,
     /// The simulated Amazon.
     pub amazon: Amazon,
+    /// Of each class in Redis.
+    pub logins: RedisLogins,
     options: FleetOptions,
     _temporary: Option<ServerFolder>,
 }
@@ -51,11 +55,15 @@ impl Fleet {
     pub async fn start(options: FleetOptions) -> Result<Self> {
         let (folder, temporary) = folder(&options)?;
         private_folder(&folder.join("logs"))?;
+        let logins = RedisLogins::new();
         let (redis, postgres, amazon) = tokio::try_join!(
             async {
-                RedisServer::start(RedisOptions::default())
-                    .await
-                    .map_err(anyhow::Error::from)
+                let users = logins.users();
+                let started = RedisServer::start(RedisOptions {
+                    users,
+                    ..Default::default()
+                });
+                started.await.map_err(anyhow::Error::from)
             },
             async {
                 let durable = options.durable;
@@ -72,6 +80,7 @@ impl Fleet {
             postgres,
             redis,
             amazon,
+            logins,
             options,
             _temporary: temporary,
         };
@@ -104,6 +113,15 @@ impl Fleet {
     #[must_use]
     pub fn role_url(&self, role: &str) -> String {
         self.postgres.url(role, DATABASE)
+    }
+
+    /// The URL of Redis for one class of processes, such as `sync`, or for the `operator`.
+    ///
+    /// # Panics
+    /// There is no such class.
+    #[must_use]
+    pub fn redis_url(&self, class: &str) -> String {
+        self.redis.url_of(self.logins.of(class))
     }
 
     /// The command line, as the operator.
@@ -148,14 +166,12 @@ impl Fleet {
     fn write_configuration(&self) -> Result<()> {
         let ready = &self.amazon.ready;
         let text = format!(
-            "# Written by the dev stack. URLs of Postgres and keyrings differ by class and come from the environment.\n\
-             [redis]\nurl = \"{redis}\"\n\n\
+            "# Written by the dev stack. URLs of Postgres and Redis, and keyrings, differ by class and come from the environment.\n\
              [amazon]\nlwa_url = \"{lwa}\"\ntime_scale = {scale:?}\njitter_ms = {jitter}\n\n\
              [amazon.endpoints]\nna = \"{na}\"\neu = \"{eu}\"\nfe = \"{fe}\"\n\n\
              [broker]\nvisibility_timeout_ms = {visibility}\n\n\
              [worker]\nconcurrency = {concurrency}\n\n\
              [scheduler]\ntick_ms = {tick}\n",
-            redis = self.redis.url(),
             lwa = ready.lwa_url,
             scale = self.options.time_scale,
             jitter = self.options.jitter_ms,
@@ -188,7 +204,11 @@ fn private_folder(path: &Path) -> Result<()> {
     made.with_context(|| format!("make the folder {}", path.display()))
 }
 
-pub(crate) fn write_private(path: &Path, text: &str) -> Result<()> {
+/// Writes a file that only its owner may read.
+///
+/// # Errors
+/// As the file system.
+pub fn write_private(path: &Path, text: &str) -> Result<()> {
     use std::io::Write as _;
 
     let file = fs::OpenOptions::new()

@@ -4,7 +4,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::{ChildProcess, StartError};
+use crate::{ChildProcess, RedisUser, StartError};
 
 /// Between two attempts to connect; the wait ends at once when the server dies.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(5);
@@ -30,9 +30,24 @@ pub(crate) fn wait_until_ready(
     }
 }
 
-/// Sends an inline command to Redis and returns the first line of its answer.
-pub(crate) fn redis_command(socket: &Path, command: &str) -> io::Result<String> {
+/// Sends an inline command to Redis, after logging in, and returns the first line of its answer.
+pub(crate) fn redis_command(
+    socket: &Path,
+    login: Option<&RedisUser>,
+    command: &str,
+) -> io::Result<String> {
     let mut stream = connect(socket)?;
+    if let Some(user) = login {
+        let login = format!("AUTH {} {}", user.name(), user.password());
+        let answer = ask_redis(&mut stream, &login)?;
+        if answer != "+OK" {
+            return Err(io::Error::other(answer));
+        }
+    }
+    ask_redis(&mut stream, command)
+}
+
+fn ask_redis(stream: &mut UnixStream, command: &str) -> io::Result<String> {
     stream.write_all(format!("{command}\r\n").as_bytes())?;
     let mut answer = Vec::new();
     let mut byte = [0];

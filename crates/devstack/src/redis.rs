@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 
 use crate::folder::ServerFolder;
 use crate::start_error::blocking;
-use crate::{ChildOptions, ChildProcess, StartError, programs, readiness};
+use crate::{ChildOptions, ChildProcess, RedisUser, StartError, programs, readiness};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
@@ -22,6 +22,8 @@ pub struct RedisOptions {
     pub tcp: bool,
     /// Further lines of `redis.conf`, for example `maxmemory 100mb`; they win over the defaults.
     pub config: Vec<String>,
+    /// Logins. If there are any, nobody gets in without one.
+    pub users: Vec<RedisUser>,
 }
 
 /// A private Redis, a child of this process.
@@ -32,6 +34,8 @@ pub struct RedisServer {
     folder: Arc<ServerFolder>,
     program: PathBuf,
     port: Option<u16>,
+    /// For commands, if there are logins.
+    admin: Option<RedisUser>,
 }
 
 impl RedisServer {
@@ -52,18 +56,39 @@ impl RedisServer {
         let program = programs::redis_server()?;
         let port = options.tcp.then(readiness::free_port).transpose()?;
         let folder = Arc::new(ServerFolder::create(options.dir, None)?);
-        write_config(&folder, port, &options.config)?;
-        let process = launch(&program, &folder)?;
+        let admin = (!options.users.is_empty()).then(RedisUser::admin);
+        let mut config = options.config;
+        if let Some(admin) = &admin {
+            config.push("user default off".into());
+            config.extend(options.users.iter().chain([admin]).map(RedisUser::line));
+        }
+        write_config(&folder, port, &config)?;
+        let process = launch(&program, &folder, admin.as_ref())?;
         Ok(Self {
             process,
             folder,
             program,
             port,
+            admin,
         })
     }
 
-    /// `redis+unix:///tmp/…/redis.sock`.
+    /// `redis+unix:///tmp/…/redis.sock`, of whoever may do everything.
     pub fn url(&self) -> String {
+        match &self.admin {
+            Some(admin) => self.url_of(admin),
+            None => self.url_without_login(),
+        }
+    }
+
+    /// The same of one of [`RedisOptions::users`].
+    pub fn url_of(&self, user: &RedisUser) -> String {
+        let url = self.url_without_login();
+        format!("{url}?user={}&pass={}", user.name(), user.password())
+    }
+
+    /// The same without a login.
+    pub fn url_without_login(&self) -> String {
         format!("redis+unix://{}", self.socket().display())
     }
 
@@ -129,7 +154,7 @@ impl RedisServer {
     /// # Errors
     /// The server does not answer within 5 s.
     pub fn command(&self, command: &str) -> io::Result<String> {
-        readiness::redis_command(&self.socket(), command)
+        readiness::redis_command(&self.socket(), self.admin.as_ref(), command)
     }
 
     /// Kills it and starts it on the same addresses with what it had persisted: nothing, by
@@ -140,7 +165,9 @@ impl RedisServer {
     pub async fn restart(&mut self) -> Result<(), StartError> {
         self.process.kill();
         let (program, folder) = (self.program.clone(), Arc::clone(&self.folder));
-        self.process = blocking("redis", move || launch(&program, &folder)).await?;
+        let admin = self.admin.clone();
+        let launched = blocking("redis", move || launch(&program, &folder, admin.as_ref()));
+        self.process = launched.await?;
         Ok(())
     }
 
@@ -179,11 +206,16 @@ fn write_config(
         .iter()
         .chain(further)
         .fold(String::new(), |text, line| text + line + "\n");
+    // In a folder that nobody else may enter: it can hold passwords.
     std::fs::write(folder.path().join("redis.conf"), text)
         .map_err(StartError::prepare("redis.conf"))
 }
 
-fn launch(program: &Path, folder: &ServerFolder) -> Result<ChildProcess, StartError> {
+fn launch(
+    program: &Path,
+    folder: &ServerFolder,
+    admin: Option<&RedisUser>,
+) -> Result<ChildProcess, StartError> {
     let mut command = Command::new(program);
     command.arg(folder.path().join("redis.conf"));
     let options = ChildOptions::new("redis-server", command)
@@ -192,7 +224,7 @@ fn launch(program: &Path, folder: &ServerFolder) -> Result<ChildProcess, StartEr
     let process = ChildProcess::spawn(options)?;
     let socket = socket(folder);
     readiness::wait_until_ready(&process, READY_WITHIN, || {
-        Ok(readiness::redis_command(&socket, "PING")? == "+PONG")
+        Ok(readiness::redis_command(&socket, admin, "PING")? == "+PONG")
     })?;
     Ok(process)
 }

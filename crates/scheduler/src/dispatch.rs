@@ -18,7 +18,8 @@ use crate::{
 const BATCHES: u32 = 20;
 
 impl Scheduler {
-    /// Enqueues what is due at `now`; returns how many jobs are new in Redis.
+    /// Enqueues what is due at `now`; returns how many jobs are new in Redis. What the queue has no room for stays owed,
+    /// and is tried again when its claim has run out.
     ///
     /// A scheduler that dies between the two stores leaves claimed rows, which another one enqueues once more when
     /// the claim has run out; Redis knows the ids.
@@ -31,7 +32,7 @@ impl Scheduler {
             let due = self
                 .store
                 .obligations()
-                .claim_due(now, BATCH, CLAIM)
+                .claim_due(now, BATCH, CLAIM, &self.full.resting(now))
                 .await?;
             let full = due.len() == usize::try_from(BATCH).unwrap_or(usize::MAX);
             if !due.is_empty() {
@@ -57,7 +58,16 @@ impl Scheduler {
         let jobs: Vec<Job> = obligations.iter().map(job).collect();
         let answers = self.broker.for_class(class).enqueue(&jobs).await?;
         crash_point::reach("scheduler.enqueued");
-        let keys: Vec<ObligationKey> = obligations.iter().map(Obligation::key).collect();
+        let (mut keys, mut refused) = (Vec::<ObligationKey>::new(), BTreeMap::new());
+        for (obligation, answer) in obligations.iter().zip(&answers) {
+            if *answer == Enqueued::TenantFull {
+                *refused.entry(obligation.tenant).or_default() += 1;
+            } else {
+                keys.push(obligation.key());
+            }
+        }
+        let tenants = obligations.iter().map(|one| one.tenant).collect();
+        self.full.note(&tenants, &refused, now);
         self.store.obligations().mark_enqueued(&keys, now).await?;
         let added = answers
             .iter()

@@ -15,6 +15,7 @@
 
 pub mod dispatch;
 mod error;
+mod full_tenants;
 pub mod grantor;
 pub mod night;
 pub mod rebuild;

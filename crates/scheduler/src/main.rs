@@ -70,6 +70,7 @@ async fn connect(shell: &Shell) -> anyhow::Result<Scheduler> {
         shards: config.broker.shards,
         visibility_timeout: config.broker.visibility_timeout,
         high_water_bytes: config.broker.high_water_bytes,
+        tenant_high_water_bytes: config.broker.tenant_high_water_bytes,
         ..BrokerOptions::new(redis.clone())
     };
     // The class is only where the connection begins; jobs go to the class of their kind.

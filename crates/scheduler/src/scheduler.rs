@@ -1,9 +1,9 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bulkhead_broker::{Broker, Fences};
 use bulkhead_store::Store;
 
-use crate::grantor::GRANT_LIFETIME;
+use crate::{full_tenants::FullTenants, grantor::GRANT_LIFETIME};
 
 /// One scheduler process's way to Postgres and Redis.
 #[derive(Debug, Clone)]
@@ -13,6 +13,7 @@ pub struct Scheduler {
     pub(crate) fences: Fences,
     /// How long a grant lasts (T_g).
     pub(crate) grant_lifetime: Duration,
+    pub(crate) full: Arc<FullTenants>,
 }
 
 /// How long a claimed obligation is this scheduler's: past this another one enqueues it.
@@ -29,6 +30,7 @@ impl Scheduler {
             store,
             broker: broker.clone(),
             fences: Fences::new(broker),
+            full: Arc::default(),
             grant_lifetime: GRANT_LIFETIME,
         }
     }

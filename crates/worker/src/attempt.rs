@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use apalis_core::{error::BoxDynError, task::Task};
@@ -25,6 +25,7 @@ use crate::{
     options::WorkerOptions,
     outcome::Outcome,
     running::{Running, Stops},
+    waits::Waits,
 };
 
 /// What the backend hands to the handler's service.
@@ -34,6 +35,8 @@ pub(crate) struct Delivery {
     pub(crate) stops: Stops,
     /// Cancelled when the drain has lasted too long: the job is given back as it is.
     pub(crate) overdue: CancellationToken,
+    /// How long the job had waited, if this is its first start.
+    pub(crate) waited: Option<Duration>,
     /// Room for one more job once it is dropped.
     pub(crate) slot: OwnedSemaphorePermit,
 }
@@ -46,11 +49,20 @@ pub(crate) type Answer = Option<LeaseOutcome>;
 pub(crate) struct HandlerService<H> {
     handler: Arc<H>,
     options: Arc<WorkerOptions>,
+    waits: Arc<Waits>,
 }
 
 impl<H> HandlerService<H> {
-    pub(crate) const fn new(handler: Arc<H>, options: Arc<WorkerOptions>) -> Self {
-        Self { handler, options }
+    pub(crate) const fn new(
+        handler: Arc<H>,
+        options: Arc<WorkerOptions>,
+        waits: Arc<Waits>,
+    ) -> Self {
+        Self {
+            handler,
+            options,
+            waits,
+        }
     }
 }
 
@@ -66,6 +78,9 @@ impl<H: Handler> Service<Task<Delivery>> for HandlerService<H> {
     fn call(&mut self, task: Task<Delivery>) -> Self::Future {
         let (delivery, _) = task.take();
         let span = job_span(&delivery.context);
+        if let Some(waited) = delivery.waited {
+            self.waits.record(&delivery.context.lease, waited);
+        }
         let run = attempt(
             Arc::clone(&self.handler),
             Arc::clone(&self.options),
@@ -85,6 +100,7 @@ async fn attempt<H: Handler>(
         stops,
         overdue,
         slot: _slot,
+        ..
     } = delivery;
     let started = Instant::now();
     // A lost lease wins over a result that is ready at the same moment: another worker may have the job.

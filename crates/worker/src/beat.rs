@@ -9,15 +9,15 @@ use std::{
 };
 
 use bulkhead_broker::{
-    BootInstant, Broker, BrokerOptions, Lease, ReapError, Reaped, RenewError, Renewed, WakeMark,
-    Wakes,
+    BootInstant, Broker, BrokerOptions, InspectError, Lease, ReapError, Reaped, RenewError,
+    Renewed, WakeMark, Wakes,
 };
 use bulkhead_domain::Class;
 use tokio::{runtime, time::sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{error, info, warn};
 
-use crate::{contact::Contact, running::Running};
+use crate::{contact::Contact, running::Running, waits::Waits};
 
 /// A lease is renewed this many times before it would expire.
 const BEATS_PER_LEASE: u32 = 4;
@@ -30,6 +30,7 @@ pub(crate) struct Beat {
     pub(crate) options: BrokerOptions,
     pub(crate) class: Class,
     pub(crate) running: Arc<Running>,
+    pub(crate) waits: Arc<Waits>,
     pub(crate) contact: Contact,
     pub(crate) end: CancellationToken,
     /// Dropped with the thread, however it ends: a worker that cannot renew must not go on.
@@ -52,6 +53,7 @@ impl Beat {
             options,
             class,
             running,
+            waits,
             contact,
             end,
             ended: _ended,
@@ -59,7 +61,7 @@ impl Beat {
         let period = options.visibility_timeout / BEATS_PER_LEASE;
         tokio::select! {
             () = end.cancelled() => {}
-            () = renew_and_reap(&options, class, &running, contact, period) => {}
+            () = renew_and_reap(&options, class, &running, &waits, contact, period) => {}
             // Beside it, not after it: a call to a Redis that hangs outlasts a lease.
             () = expire(&running, period) => {}
         }
@@ -70,6 +72,7 @@ async fn renew_and_reap(
     options: &BrokerOptions,
     class: Class,
     running: &Running,
+    waits: &Waits,
     mut contact: Contact,
     period: Duration,
 ) {
@@ -81,6 +84,7 @@ async fn renew_and_reap(
         let beaten = async {
             renew(&broker, running).await?;
             reap(&broker).await?;
+            waits.flush(&broker).await?;
             contact.answered();
             stop_cancelled(&broker, running, &cancellations, heard, next).await
         };
@@ -138,6 +142,8 @@ enum Away {
     Renew(#[from] RenewError),
     #[error(transparent)]
     Reap(#[from] ReapError),
+    #[error(transparent)]
+    Waits(#[from] InspectError),
 }
 
 async fn renew(broker: &Broker, running: &Running) -> Result<(), Away> {

@@ -176,6 +176,7 @@ impl Fetcher {
                 crashes: leased.crashes,
                 drain: self.drain.clone(),
             },
+            waited: leased.waited,
             stops,
             overdue: self.overdue.clone(),
             slot,

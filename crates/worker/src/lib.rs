@@ -6,7 +6,7 @@
 //! | [`handler`], [`outcome`] | what a class of workers implements, and how a run of it ends |
 //! | [`Gate`], [`End`] | a job's way into its tenant's rows and out to Amazon, and what closes it |
 //! | [`Queue`], [`options`], [`run()`] | the worker itself |
-//! | fetcher, acker, beat | the three parts that own the I/O; running and contact are what they share |
+//! | fetcher, acker, beat | the three parts that own the I/O; running, waits and contact are what they share |
 //! | backend, attempt | what apalis sees, and what it runs |
 //!
 //! The README has the way of a job through them, and what is guaranteed.
@@ -27,6 +27,7 @@ pub mod process;
 mod queue;
 mod run;
 mod running;
+mod waits;
 
 pub use end::End;
 pub use gate::{BudgetNews, Gate};

@@ -59,6 +59,7 @@ fn broker_options(config: &Config) -> anyhow::Result<BrokerOptions> {
         shards: broker.shards,
         visibility_timeout: broker.visibility_timeout,
         high_water_bytes: broker.high_water_bytes,
+        tenant_high_water_bytes: broker.tenant_high_water_bytes,
         ..BrokerOptions::new(config.redis.url()?.clone())
     })
 }

@@ -26,6 +26,7 @@ use crate::{
     options::WorkerOptions,
     queue::Queue,
     running::Running,
+    waits::Waits,
 };
 
 /// How long the last acknowledgements may take after the handlers have ended.
@@ -66,6 +67,8 @@ pub async fn run<H: Handler>(
     } = queue;
     let options = Arc::new(options);
     let running = Arc::new(Running::default());
+    let waits = Arc::new(Waits::default());
+    let last = broker.clone();
     // A part that ends, ends the others: none goes on without the rest.
     let drain = drain.child_token();
     let overdue = CancellationToken::new();
@@ -82,6 +85,7 @@ pub async fn run<H: Handler>(
         options: broker_options,
         class: broker.class(),
         running: Arc::clone(&running),
+        waits: Arc::clone(&waits),
         contact: contact.clone(),
         end: end_beat.clone(),
         ended: drain.clone().drop_guard(),
@@ -112,11 +116,14 @@ pub async fn run<H: Handler>(
     info!(worker.id = %options.id, concurrency = options.concurrency, "worker started");
 
     let lanes = Lanes::new(delivered, drain, layer);
-    let worked = work(lanes, handler, &options).await;
+    let worked = work(lanes, handler, &options, Arc::clone(&waits)).await;
     watchdog.abort();
     let fetched = ended("fetcher", fetcher.await.is_ok());
     gathered.close();
     let acknowledged = ended("acker", flush(acker, &abandon).await);
+    if !matches!(timeout(FLUSH, waits.flush(&last)).await, Ok(Ok(()))) {
+        warn!("how long the last jobs had waited could not be noted");
+    }
     end_beat.cancel();
     let renewed = ended("beat", join(beat).await);
     info!(worker.id = %options.id, "worker ended");
@@ -140,8 +147,9 @@ async fn work<H: Handler>(
     lanes: Lanes,
     handler: H,
     options: &Arc<WorkerOptions>,
+    waits: Arc<Waits>,
 ) -> Result<(), RunError> {
-    let service = HandlerService::new(Arc::new(handler), Arc::clone(options));
+    let service = HandlerService::new(Arc::new(handler), Arc::clone(options), waits);
     let worker = WorkerBuilder::new(WorkerContext::new(options.id.as_str()))
         .backend(lanes)
         .concurrency(options.concurrency.max(1))

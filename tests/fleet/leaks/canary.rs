@@ -20,7 +20,7 @@ use super::endpoint;
 use crate::support::TestNight;
 
 /// Under which names the simulated Amazon sends what tells of a buyer.
-const PERSONAL: [&str; 10] = [
+const PERSONAL: [&str; 12] = [
     "buyerName",
     "buyerEmail",
     "buyerCompanyName",
@@ -31,6 +31,8 @@ const PERSONAL: [&str; 10] = [
     "phone",
     "giftMessage",
     "customizedUrl",
+    "cancelReason",
+    "trackingNumber",
 ];
 
 /// How Amazon's secrets begin, whichever was issued when.
@@ -52,6 +54,10 @@ impl Canaries {
         let sent = sent_by_amazon(night).await?;
         let sealed = sealed(night).await?;
         anyhow::ensure!(sent.len() > 100, "only {} canaries", sent.len());
+        for free_text in ["call me about", "1Z"] {
+            let is_there = sealed.iter().any(|value| value.contains(free_text));
+            anyhow::ensure!(is_there, "nothing sealed holds {free_text}");
+        }
         let both = sealed.intersection(&sent).count();
         anyhow::ensure!(
             both * 2 > sent.len(),
@@ -124,6 +130,9 @@ async fn tokens(night: &TestNight) -> Result<Vec<(String, String)>> {
         "the client secret".to_owned(),
         ready.applications[0].client_secret.clone(),
     )];
+    for password in night.fleet.logins.passwords() {
+        secrets.push(("a login in Redis".to_owned(), password.to_owned()));
+    }
     for seller in &ready.sellers {
         secrets.push(("a refresh token".to_owned(), seller.refresh_token.clone()));
     }
@@ -173,7 +182,7 @@ async fn sent_by_amazon(night: &TestNight) -> Result<BTreeSet<String>> {
             .await?;
         let url = format!(
             "{}/orders/2026-01-01/orders?lastUpdatedAfter=2020-01-01T00%3A00%3A00Z&maxResultsPerPage=100\
-             &includedData=BUYER%2CRECIPIENT%2CFULFILLMENT&marketplaceIds={}",
+             &includedData=BUYER%2CRECIPIENT%2CFULFILLMENT%2CCANCELLATION%2CPACKAGES&marketplaceIds={}",
             endpoint(night, seller).trim_end_matches('/'),
             seller.marketplace_ids.join("%2C"),
         );

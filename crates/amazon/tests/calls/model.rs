@@ -22,6 +22,9 @@ const TELLING: &[&str] = &[
     "postalcode",
     "giftmessage",
     "customizedurl",
+    "cancelreason",
+    "trackingnumber",
+    "/serialnumbers",
     "taxregistration",
     "legalname",
     "streetname",
@@ -91,9 +94,9 @@ fn uncovered(paths: &BTreeSet<String>, covered: &[String]) -> Vec<String> {
 
 fn covered(fields: PiiFields) -> Vec<String> {
     let item = fields
-        .item
+        .lists
         .iter()
-        .map(|field| format!("{}{field}", fields.items));
+        .flat_map(|(list, entry)| entry.iter().map(move |field| format!("{list}{field}")));
     fields
         .order
         .iter()

@@ -8,7 +8,8 @@ use std::{
 use bulkhead_broker::mutants;
 
 use crate::{
-    caps, fairness, fences, fixture::MUTANT, grants, leases, operators, permits, plans, shares,
+    bounds, caps, fairness, fences, fixture::MUTANT, forward, grants, leases, operators, permits,
+    plans, shares,
 };
 
 /// A guard, and a test that fails without it.
@@ -65,6 +66,10 @@ shown! {
     reaped_makes_room caps::a_lease_that_ends_brings_its_lane_back_and_wakes_who_waits
     // Enqueueing.
     high_water leases::a_full_queue_refuses_new_jobs_and_still_takes_acknowledgements
+    tenant_high_water bounds::a_full_tenants_jobs_are_refused_one_by_one_and_others_go_in
+    only_what_ended_gives_back bounds::a_batch_of_acknowledgements_of_which_some_do_not_count_gives_back_what_ended
+    moved_leaves_a_ghost forward::a_queued_or_delayed_job_gets_the_more_urgent_priority_and_runs_once
+    running_is_not_moved forward::a_running_job_is_left_alone_and_an_absent_one_is_enqueued
     one_life_at_a_time leases::a_job_is_deduplicated_while_it_lives_and_no_longer
     living_is_not_pushed_again leases::a_batch_pushes_only_those_that_do_not_live
     living_is_not_delayed_again leases::a_batch_pushes_only_those_that_do_not_live

@@ -2,9 +2,11 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use bulkhead_broker::{Acknowledgement, Broker, BrokerOptions, Fences, FetchRequest, Outcome};
+use bulkhead_broker::{
+    Acknowledgement, Broker, BrokerOptions, Fences, FetchRequest, InspectError, Outcome,
+};
 use bulkhead_domain::{Class, JobKind};
-use redis::aio::MultiplexedConnection;
+use redis::{ErrorKind, aio::MultiplexedConnection};
 
 use crate::fixture::{Fixture, Worker, job};
 
@@ -140,6 +142,43 @@ async fn no_identity_may_run_the_server() {
 }
 
 #[tokio::test]
+async fn every_identity_may_follow_a_cluster_and_none_may_change_it() {
+    let fixture = Fixture::start().await;
+    for identity in [
+        "sync",
+        "token",
+        "purge",
+        "containment",
+        "scheduler",
+        "operator",
+    ] {
+        let mut connection = bare(&load(&fixture, identity)).await;
+        for (command, argument) in [
+            ("CLUSTER", "SLOTS"),
+            ("CLUSTER", "SHARDS"),
+            ("CLUSTER", "NODES"),
+            ("CLUSTER", "INFO"),
+            ("ASKING", ""),
+            ("READONLY", ""),
+        ] {
+            let mut command = redis::cmd(command);
+            if !argument.is_empty() {
+                command.arg(argument);
+            }
+            let answer = command.query_async::<redis::Value>(&mut connection).await;
+            let error = answer.expect_err("no cluster").to_string();
+            assert!(
+                error.contains("cluster support disabled"),
+                "{identity}: {error}"
+            );
+        }
+        for argument in ["RESET", "FAILOVER", "FLUSHSLOTS"] {
+            refused(&mut connection, redis::cmd("CLUSTER").arg(argument)).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn who_serves_every_class_reaches_every_class() {
     let fixture = Fixture::start().await;
     for identity in ["scheduler", "operator", "containment"] {
@@ -149,4 +188,38 @@ async fn who_serves_every_class_reaches_every_class() {
         }
         Fences::new(&broker).boot_nonce().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_for_a_while_is_tried_again() {
+    let fixture = Fixture::start().await;
+    let broker = broker(&load(&fixture, "sync"), Class::Sync).await;
+    for (command, answer) in [
+        ("ACL SETUSER bulkhead-sync off", "+OK"),
+        ("CLIENT KILL USER bulkhead-sync", ":1"),
+    ] {
+        assert_eq!(fixture.redis.command(command).unwrap(), answer);
+    }
+    let refused = until(async || {
+        let InspectError::Redis(why) = broker.stats().await.err()?;
+        (why.kind() == ErrorKind::AuthenticationFailed).then_some(())
+    });
+    refused.await;
+    let answer = fixture.redis.command("ACL SETUSER bulkhead-sync on");
+    assert_eq!(answer.unwrap(), "+OK");
+    until(async || broker.stats().await.ok()).await;
+}
+
+/// Asks again until there is something; a reconnection waits between its tries.
+async fn until<T>(something: impl AsyncFn() -> Option<T>) -> T {
+    let asking = async {
+        loop {
+            if let Some(thing) = something().await {
+                return thing;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(30), asking).await;
+    waited.expect("within 30 s")
 }

@@ -6,12 +6,14 @@
     reason = "helpers of tests: a failure is the point, a seed must be seen"
 )]
 
+mod bounds;
 mod caps;
 mod conformance;
 mod contracts;
 mod fairness;
 mod fences;
 mod fixture;
+mod forward;
 mod grants;
 mod guards;
 mod identities;
@@ -24,3 +26,4 @@ mod plans;
 mod random;
 mod shares;
 mod turns;
+mod waits;

@@ -1,8 +1,9 @@
 //! `bulkhead enqueue sync`
 
-use bulkhead_domain::{Dataset, JobId, Priority};
+use bulkhead_broker::Enqueued;
+use bulkhead_domain::{Dataset, JobId, JobKind, ObligationState, Priority};
 use bulkhead_service::StartError;
-use bulkhead_store::{Connection, ConnectionState, NewSync, Store};
+use bulkhead_store::{Connection, ConnectionState, NewSync, ObligationFilter, Store};
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -10,7 +11,9 @@ use uuid::Uuid;
 use crate::{
     choice::choice,
     directory::{self, EVERYTHING},
+    forward::forward,
     output::Answer,
+    queues::Queues,
     session::Session,
     since::{Since, since},
 };
@@ -20,7 +23,8 @@ const BATCH: usize = 1_000;
 
 /// Owes a sync of a connection, of a tenant's connections or of all connections, due now
 ///
-/// The scheduler enqueues it at its next tick. Only active connections are synced.
+/// The scheduler enqueues it at its next tick. Only active connections are synced. With --connection and without
+/// --since, a sync of the dataset that waits in the queue already is moved forward instead: it does the same.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -76,6 +80,8 @@ enum Urgency {
 #[derive(Debug, Serialize)]
 struct Owed {
     jobs: Vec<OwedJob>,
+    /// Those that waited in the queue already, and run now.
+    moved_forward: Vec<OwedJob>,
     /// Connections that are not active: nothing is owed for them.
     skipped: usize,
 }
@@ -103,6 +109,15 @@ impl EnqueueSync {
                 only.state
             );
         }
+        if let (Some(_), None, [one]) = (&self.whom.connection, since, &active[..])
+            && let Some(id) = self.moved_forward(session, &store, one).await?
+        {
+            return session.show(&Owed {
+                jobs: Vec::new(),
+                moved_forward: vec![OwedJob::new(id, one)],
+                skipped: 0,
+            });
+        }
         let syncs: Vec<NewSync> = active
             .iter()
             .map(|one| self.sync(one, since, now))
@@ -110,15 +125,47 @@ impl EnqueueSync {
         for batch in syncs.chunks(BATCH) {
             store.obligations().owe(batch, session.actor()).await?;
         }
-        let jobs = syncs.iter().zip(&active).map(|(sync, one)| OwedJob {
-            id: sync.id,
-            tenant: one.tenant_name.clone(),
-            connection: one.name.clone(),
-        });
+        let jobs = syncs.iter().zip(&active);
         session.show(&Owed {
-            jobs: jobs.collect(),
+            jobs: jobs.map(|(sync, one)| OwedJob::new(sync.id, one)).collect(),
+            moved_forward: Vec::new(),
             skipped: connections.len() - active.len(),
         })
+    }
+
+    /// The sync of a connection that waits in the queue, if there is one, has been moved forward. Without Redis none is
+    /// found: another is owed, which is never wrong.
+    async fn moved_forward(
+        &self,
+        session: &Session,
+        store: &Store,
+        connection: &Connection,
+    ) -> anyhow::Result<Option<JobId>> {
+        let filter = ObligationFilter {
+            tenant: Some(connection.tenant),
+            connection: Some(connection.id),
+            state: Some(ObligationState::Enqueued),
+            kind: Some(JobKind::Sync),
+            since: None,
+        };
+        let enqueued = store.obligations().list(&filter, EVERYTHING).await?;
+        let mut same = enqueued
+            .iter()
+            .filter(|one| one.dataset == Some(self.dataset) && one.since.is_none())
+            .peekable();
+        if same.peek().is_none() {
+            return Ok(None);
+        }
+        let Ok(broker) = session.broker().await else {
+            return Ok(None);
+        };
+        let queues = Queues::new(broker);
+        for one in same {
+            if forward(&queues, one, self.priority.into()).await? == Enqueued::MovedForward {
+                return Ok(Some(one.id));
+            }
+        }
+        Ok(None)
     }
 
     fn sync(&self, connection: &Connection, since: Option<Timestamp>, now: Timestamp) -> NewSync {
@@ -133,6 +180,16 @@ impl EnqueueSync {
             priority: self.priority.into(),
             due_at: now,
             deadline: None,
+        }
+    }
+}
+
+impl OwedJob {
+    fn new(id: JobId, connection: &Connection) -> Self {
+        Self {
+            id,
+            tenant: connection.tenant_name.clone(),
+            connection: connection.name.clone(),
         }
     }
 }
@@ -163,6 +220,7 @@ impl From<Urgency> for Priority {
 impl Answer for Owed {
     fn for_people(&self, _: bool) -> String {
         let mut text = match self.jobs.as_slice() {
+            [] if !self.moved_forward.is_empty() => String::new(),
             [] => "nothing to sync: no active connection\n".to_owned(),
             [one] => format!(
                 "sync of {}/{} owed: {}\n",
@@ -170,6 +228,12 @@ impl Answer for Owed {
             ),
             many => format!("{} syncs owed; see `bulkhead jobs list`\n", many.len()),
         };
+        for one in &self.moved_forward {
+            text += &format!(
+                "sync of {}/{} waited in the queue and runs now: {}\n",
+                one.tenant, one.connection, one.id
+            );
+        }
         if self.skipped > 0 {
             text += &format!(
                 "{} connections are not active and were skipped\n",

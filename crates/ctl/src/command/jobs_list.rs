@@ -2,6 +2,7 @@
 
 use bulkhead_domain::{JobKind, ObligationState};
 use bulkhead_store::ObligationFilter;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
@@ -96,6 +97,7 @@ impl Answer for Jobs {
             "last error",
         ];
         let mut rows = Rows::new(&heads, "no such jobs");
+        let now = Timestamp::now();
         for job in &self.0 {
             let dataset = job
                 .dataset
@@ -106,7 +108,7 @@ impl Answer for Jobs {
                 format!("{}{dataset}", job.kind),
                 format!("{}/{}", job.tenant, job.connection),
                 job.state.to_string(),
-                job.place(),
+                job.place(now),
                 time(Some(job.due_at)),
                 job.attempts.to_string(),
                 shortened(job.last_error.as_deref().unwrap_or("-")),

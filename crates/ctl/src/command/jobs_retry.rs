@@ -1,18 +1,22 @@
 //! `bulkhead jobs retry`
 
+use bulkhead_broker::Enqueued;
 use bulkhead_domain::{JobId, ObligationState};
 use bulkhead_store::{Obligation, ObligationFilter, Retried, Store};
 use serde::Serialize;
 
 use super::jobs_show::REMEDY;
-use crate::{directory, name, not_found::NotFound, output::Answer, session::Session};
+use crate::{
+    directory, forward::forward, name, not_found::NotFound, output::Answer, queues::Queues,
+    session::Session,
+};
 
 /// More than anybody looks through; run it again for the rest.
 const MOST: u32 = 10_000;
 
 /// Owes jobs again that were given up or cancelled, due now, with their attempts counted anew
 ///
-/// The scheduler enqueues them at its next tick.
+/// The scheduler enqueues them at its next tick. A job that waits in the queue for its next attempt runs now instead.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -44,6 +48,8 @@ pub(crate) struct JobsRetry {
 #[derive(Debug, Serialize)]
 struct RetriedJobs {
     retried: Vec<JobId>,
+    /// Those that waited in the queue, and run now.
+    moved_forward: Vec<JobId>,
     /// Those that are left as they were.
     unchanged: Vec<Unchanged>,
 }
@@ -61,16 +67,23 @@ impl JobsRetry {
         let jobs = self.jobs(&store).await?;
         let mut result = RetriedJobs {
             retried: Vec::new(),
+            moved_forward: Vec::new(),
             unchanged: Vec::new(),
         };
+        let mut waiting = Vec::new();
         for job in &jobs {
             let outcome = store
                 .obligations()
                 .retry(&job.key(), session.actor())
                 .await?;
-            result.add(job, outcome);
+            match outcome {
+                Retried::NotDead if job.state == ObligationState::Enqueued => waiting.push(job),
+                outcome => result.add(job, outcome),
+            }
         }
+        let forwarded = forwarded(session, &waiting, &mut result).await;
         session.show(&result)?;
+        forwarded?;
         let met = result
             .unchanged
             .iter()
@@ -106,6 +119,28 @@ impl JobsRetry {
     }
 }
 
+/// Those that wait in the queue run now.
+async fn forwarded(
+    session: &Session,
+    waiting: &[&Obligation],
+    result: &mut RetriedJobs,
+) -> anyhow::Result<()> {
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let queues = Queues::new(session.broker().await?);
+    for job in waiting {
+        match forward(&queues, job, job.priority).await? {
+            Enqueued::MovedForward | Enqueued::Added => result.moved_forward.push(job.id),
+            Enqueued::Exists => result.stays(job, "it runs, or is next in its turn"),
+            Enqueued::TenantFull => {
+                result.stays(job, "the queue has no more room for jobs of its tenant");
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Looks all of them up before anything is done to the first.
 pub(super) async fn found(store: &Store, ids: &[JobId]) -> anyhow::Result<Vec<Obligation>> {
     let mut jobs = Vec::new();
@@ -124,6 +159,10 @@ impl RetriedJobs {
             Retried::NotDead => "it is owed already",
             Retried::AlreadyOwed => "another token refresh of the connection is owed already",
         };
+        self.stays(job, reason);
+    }
+
+    fn stays(&mut self, job: &Obligation, reason: &'static str) {
         self.unchanged.push(Unchanged {
             id: job.id,
             state: job.state,
@@ -134,17 +173,21 @@ impl RetriedJobs {
 
 impl Answer for RetriedJobs {
     fn for_people(&self, _: bool) -> String {
-        if self.retried.is_empty() && self.unchanged.is_empty() {
+        if self.retried.is_empty() && self.moved_forward.is_empty() && self.unchanged.is_empty() {
             return "no job was given up\n".to_owned();
         }
         let retried = self
             .retried
             .iter()
             .map(|id| format!("{id} is owed again\n"));
+        let moved = self
+            .moved_forward
+            .iter()
+            .map(|id| format!("{id} waited in the queue and runs now\n"));
         let unchanged = self
             .unchanged
             .iter()
             .map(|one| format!("{} stays {}: {}\n", one.id, one.state, one.reason));
-        retried.chain(unchanged).collect()
+        retried.chain(moved).chain(unchanged).collect()
     }
 }

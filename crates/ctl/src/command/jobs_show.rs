@@ -96,7 +96,7 @@ impl Answer for Shown {
             ("kind", format!("{}{dataset}", job.kind)),
             ("connection", format!("{}/{}", job.tenant, job.connection)),
             ("state", job.state.to_string()),
-            ("where", job.place()),
+            ("where", job.place(Timestamp::now())),
             ("reason", reason.unwrap_or_else(|| "-".to_owned())),
             ("priority", job.priority.to_string()),
             ("since", time(job.since)),

@@ -3,8 +3,12 @@
 mod class;
 mod dependency;
 mod tenant;
+mod waits;
+
+use std::collections::BTreeMap;
 
 use bulkhead_broker::{Broker, Fences, Stats};
+use bulkhead_domain::TenantId;
 use bulkhead_service::StartError;
 use bulkhead_store::{ClosedFence, Migrator, Store};
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
@@ -15,6 +19,7 @@ use self::{
     class::{ClassStatus, Classes},
     dependency::{PostgresStatus, RedisStatus},
     tenant::{TenantStatus, Tenants},
+    waits::{ClassWaits, WaitStatus, Waits},
 };
 use crate::{
     directory::EVERYTHING,
@@ -25,9 +30,11 @@ use crate::{
     table::time,
 };
 
-/// Shows the fleet at a glance: the stores, the queue of each class, where each tenant stands, and what operators have
-/// set: holds, weights and caps
+/// Shows the fleet at a glance: the stores, the queue of each class, where each tenant stands, how long its jobs waited,
+/// and what operators have set: holds, weights and caps
 ///
+/// A wait is that of a job's first start, of this hour and the one before, true to a factor of two; a bar stands for each
+/// bucket of waits, each twice as long as the one before.
 /// What one store knows is shown also while the other cannot be reached; the exit code is 3 then.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -50,6 +57,8 @@ struct FleetStatus {
     classes: Option<Vec<ClassStatus>>,
     /// Null: Postgres was not reached.
     tenants: Option<Vec<TenantStatus>>,
+    /// How long jobs waited until they were started; null: Redis was not reached.
+    waits: Option<Vec<WaitStatus>>,
     /// Weights, holds and caps that operators have set; null: Postgres was not reached.
     settings: Option<Settings>,
     /// What is stopped; null: Postgres was not reached.
@@ -72,6 +81,8 @@ struct Seen {
 struct Queued {
     boot_nonce: Option<String>,
     stats: Vec<Stats>,
+    waits: Vec<ClassWaits>,
+    bytes: BTreeMap<TenantId, u64>,
 }
 
 impl Status {
@@ -104,11 +115,20 @@ async fn owed(session: &Session, since: Date) -> anyhow::Result<tenant::Owed> {
 async fn queued(session: &Session) -> anyhow::Result<Queued> {
     let broker: Broker = session.broker().await?;
     let boot_nonce = Fences::new(&broker).boot_nonce().await?;
-    let mut stats = Vec::new();
+    let mut queued = Queued {
+        boot_nonce,
+        stats: Vec::new(),
+        waits: Vec::new(),
+        bytes: BTreeMap::new(),
+    };
     for queue in Queues::new(broker).each() {
-        stats.push(queue.stats().await?);
+        queued.stats.push(queue.stats().await?);
+        queued.waits.push((queue.class(), queue.waits().await?));
+        for (tenant, bytes) in queue.tenant_bytes().await? {
+            *queued.bytes.entry(tenant).or_default() += bytes;
+        }
     }
-    Ok(Queued { boot_nonce, stats })
+    Ok(queued)
 }
 
 impl FleetStatus {
@@ -121,7 +141,8 @@ impl FleetStatus {
             postgres: PostgresStatus::new(&seen.owed),
             redis: RedisStatus::new(&seen.queued),
             classes: stats.map(|stats| class::summed(stats, owed, now)),
-            tenants: owed.map(|owed| tenant::summed(owed, stats)),
+            tenants: owed.map(|owed| tenant::summed(owed, queued)),
+            waits: queued.map(|queued| waits::summed(&queued.waits, owed)),
             settings: owed.map(|owed| {
                 let names = Names::new(&owed.tenants, &owed.connections);
                 owed.settings.named(&names, stats)
@@ -149,6 +170,9 @@ impl Answer for FleetStatus {
         }
         if let Some(tenants) = &self.tenants {
             text += &format!("\n{}", Tenants(tenants).render(colour));
+        }
+        if let Some(waits) = self.waits.as_ref().filter(|waits| !waits.is_empty()) {
+            text += &format!("\n{}", Waits(waits).render(colour));
         }
         let settings = self.settings.as_ref();
         let settings = settings.map(|settings| settings.render(colour));

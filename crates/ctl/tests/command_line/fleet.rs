@@ -8,10 +8,12 @@ use std::{
     process::{Command, Stdio},
 };
 
-use bulkhead_broker::{Broker, BrokerOptions};
+use bulkhead_broker::{Acknowledgement, Broker, BrokerOptions, FetchRequest, Outcome};
 use bulkhead_devstack::{Cluster, Database, RedisOptions, RedisServer, TemplateDatabase};
-use bulkhead_domain::{Class, WorkerId};
-use bulkhead_store::{MigrateError, Migrator, Obligation, Role, Store, StoreOptions};
+use bulkhead_domain::{Class, Job, WorkerId};
+use bulkhead_store::{
+    MigrateError, Migrator, Obligation, ObligationKey, Role, Store, StoreOptions,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -216,7 +218,7 @@ impl Fleet {
         let lease = std::time::Duration::from_secs(60);
         let due = store
             .obligations()
-            .claim_due(now, 100, lease)
+            .claim_due(now, 100, lease, &[])
             .await
             .unwrap();
         for one in &due {
@@ -228,35 +230,51 @@ impl Fleet {
         due
     }
 
+    /// What a worker does whose jobs have to wait for an hour.
+    pub(crate) async fn snooze(&self, class: Class) {
+        let wait = Outcome::Snooze {
+            for_: std::time::Duration::from_secs(3_600),
+            park_lane: false,
+        };
+        self.work(class, "test/snooze", wait).await;
+    }
+
     /// What a worker does that gives up every job of its class.
     pub(crate) async fn give_up(&self, class: Class, reason: &str) {
-        use bulkhead_broker::{Acknowledgement, FetchRequest, Outcome};
-        let broker = self.broker(class).await;
-        let worker = WorkerId::new("test/1".to_owned());
-        let mut buried = Vec::new();
-        for shard in 0..broker.shards() {
-            let request = FetchRequest {
-                worker: &worker,
-                shard,
-                sequence: 1,
-                max: 100,
-            };
-            for leased in broker.fetch(&request).await.unwrap().leased {
-                let given_up = Acknowledgement {
-                    lease: leased.lease,
-                    outcome: Outcome::DeadLetter {
-                        reason: reason.to_owned(),
-                    },
-                };
-                broker.acknowledge(shard, &[given_up]).await.unwrap();
-                buried.push((&leased.job).into());
-            }
-        }
+        let given_up = Outcome::DeadLetter {
+            reason: reason.to_owned(),
+        };
+        let buried = self.work(class, "test/1", given_up).await;
+        let buried: Vec<_> = buried.iter().map(ObligationKey::from).collect();
         let store = self.store(Role::Scheduler).await;
         store
             .obligations()
             .mark_dead(&buried, reason)
             .await
             .unwrap();
+    }
+
+    /// Fetches every job of a class, and ends each with `outcome`.
+    async fn work(&self, class: Class, worker: &str, outcome: Outcome) -> Vec<Job> {
+        let broker = self.broker(class).await;
+        let worker = WorkerId::new(worker.to_owned());
+        let mut ended = Vec::new();
+        for shard in 0..broker.shards() {
+            let request = FetchRequest {
+                worker: &worker,
+                shard,
+                sequence: u64::try_from(Timestamp::now().as_microsecond()).unwrap(),
+                max: 100,
+            };
+            for leased in broker.fetch(&request).await.unwrap().leased {
+                let end = Acknowledgement {
+                    lease: leased.lease,
+                    outcome: outcome.clone(),
+                };
+                broker.acknowledge(shard, &[end]).await.unwrap();
+                ended.push(leased.job);
+            }
+        }
+        ended
     }
 }

@@ -67,10 +67,12 @@ async fn a_job_is_shown_where_it_is() {
     let listed = fleet.json(&["jobs", "list", "--state", "enqueued", "--kind", "sync"]);
     assert_eq!(listed[0]["id"], id.as_str());
     assert_eq!(listed[0]["queue"]["state"], "queued");
+    assert!(listed[0]["queue"]["waiting_since"].is_string());
     let shown = fleet.json(&["jobs", "show", &id]);
     assert_eq!(shown["queue"], listed[0]["queue"]);
     let page = fleet.answers(&["jobs", "show", &id]);
     assert!(page.contains("connection  acme/shop"), "{page}");
+    assert!(page.contains("queued for "), "{page}");
     let table = fleet.answers(&["jobs", "list"]);
     assert!(table.starts_with("ID "), "{table}");
     assert!(!table.contains('\u{1b}'), "{table}");
@@ -158,4 +160,34 @@ async fn everything_of_a_tenant_can_be_withdrawn() {
                 .is_empty()
         );
     }
+}
+
+#[tokio::test]
+async fn a_sync_that_waits_for_its_next_attempt_runs_now_if_it_is_asked_for() {
+    let fleet = Fleet::with_a_shop().await;
+    let command = ["enqueue", "sync", "--connection", "shop"];
+    let id = ids(&fleet.json(&command)["jobs"]).remove(0);
+    fleet.tick().await;
+    fleet.snooze(Class::Sync).await;
+    let shown = fleet.json(&["jobs", "show", &id]);
+    assert_eq!(shown["queue"]["state"], "delayed");
+    let retried = fleet.json(&["jobs", "retry", &id]);
+    assert_eq!(ids_of(&retried["moved_forward"]), [id.as_str()]);
+    let shown = fleet.json(&["jobs", "show", &id]);
+    assert_eq!(shown["queue"]["state"], "queued");
+    let again = fleet.json(&["jobs", "retry", &id]);
+    assert_eq!(again["unchanged"][0]["state"], "enqueued");
+    fleet.snooze(Class::Sync).await;
+    let moved = fleet.json(&command);
+    assert_eq!(ids(&moved["moved_forward"]), [id.as_str()]);
+    assert_eq!(ids(&moved["jobs"]), Vec::<String>::new());
+    let urgent = fleet.answers(&[&command[..], &["--priority"]].concat());
+    assert!(urgent.contains("waited in the queue"), "{urgent}");
+    // As far forward as it can be: whoever asks again wants another.
+    assert_eq!(ids(&fleet.json(&command)["jobs"]).len(), 1);
+}
+
+fn ids_of(ids: &Value) -> Vec<&str> {
+    let ids = ids.as_array().unwrap().iter();
+    ids.map(|id| id.as_str().unwrap()).collect()
 }

@@ -23,6 +23,8 @@ pub(super) struct Control {
     pub(super) mode: Mode,
     /// How often all connections were reset.
     pub(super) resets: u64,
+    /// How often all connections fell silent.
+    pub(super) silences: u64,
     pub(super) latency: Duration,
     pub(super) jitter: Duration,
 }
@@ -41,21 +43,41 @@ impl Control {
     }
 }
 
-/// Waits until connections made before reset number `resets + 1` must break.
-pub(super) async fn broken(mut control: watch::Receiver<Control>, resets: u64) {
+/// How old a connection is: what had happened to older ones when it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Age {
+    resets: u64,
+    silences: u64,
+}
+
+impl Age {
+    pub(super) fn now(control: &watch::Receiver<Control>) -> Self {
+        Self::of(&control.borrow())
+    }
+
+    fn of(control: &Control) -> Self {
+        Self {
+            resets: control.resets,
+            silences: control.silences,
+        }
+    }
+}
+
+/// Waits until connections of this age must break.
+pub(super) async fn broken(mut control: watch::Receiver<Control>, age: Age) {
     // An error means that the proxy was dropped, which breaks them too.
     let _ = control
-        .wait_for(|control| control.mode == Mode::Cut || control.resets != resets)
+        .wait_for(|control| control.mode == Mode::Cut || control.resets != age.resets)
         .await;
 }
 
-/// Waits until bytes of a connection as old as `resets` may pass.
+/// Waits until bytes of a connection of this age may pass: for ever, if it has fallen silent.
 pub(super) async fn passable(
     control: &mut watch::Receiver<Control>,
     direction: Direction,
-    resets: u64,
+    age: Age,
 ) {
     let _ = control
-        .wait_for(|control| control.passes(direction) && control.resets == resets)
+        .wait_for(|control| control.passes(direction) && Age::of(control) == age)
         .await;
 }

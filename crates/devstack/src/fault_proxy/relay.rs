@@ -1,4 +1,6 @@
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -6,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::Target;
-use super::control::{Control, Direction, broken, passable};
+use super::control::{Age, Control, Direction, broken, passable};
 
 /// Pieces on their way in one direction; the sender is held back by more.
 const PIECES: usize = 256;
@@ -15,17 +17,34 @@ const PIECE_BYTES: usize = 16 * 1024;
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
+/// Counts a connection until its client has ended it.
+pub(super) struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    pub(super) fn count(connections: &Arc<AtomicUsize>) -> Self {
+        connections.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(connections))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// Carries one connection until both sides have ended, or resets it.
 pub(super) async fn relay(
     mut client: TcpStream,
     target: Target,
     control: watch::Receiver<Control>,
+    open: Open,
 ) {
-    let resets = control.borrow().resets;
+    let age = Age::now(&control);
     let ended = tokio::select! {
         biased;
-        () = broken(control.clone(), resets) => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
-        ended = carry(&mut client, target, &control, resets) => ended,
+        () = broken(control.clone(), age) => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
+        ended = carry(&mut client, target, &control, age, open) => ended,
     };
     if ended.is_err() {
         // Closing with a linger of zero sends a reset instead of an orderly end.
@@ -37,10 +56,11 @@ async fn carry(
     client: &mut TcpStream,
     target: Target,
     control: &watch::Receiver<Control>,
-    resets: u64,
+    age: Age,
+    open: Open,
 ) -> io::Result<()> {
     client.set_nodelay(true)?;
-    passable(&mut control.clone(), Direction::Requests, resets).await;
+    passable(&mut control.clone(), Direction::Requests, age).await;
     let (server_reads, server_writes) = tokio::io::split(connect(target).await?);
     let (client_reads, client_writes) = client.split();
     let requests = one_way(
@@ -48,14 +68,16 @@ async fn carry(
         server_writes,
         control.clone(),
         Direction::Requests,
-        resets,
+        age,
+        open,
     );
     let answers = one_way(
         server_reads,
         client_writes,
         control.clone(),
         Direction::Answers,
-        resets,
+        age,
+        (),
     );
     tokio::try_join!(requests, answers)?;
     Ok(())
@@ -77,11 +99,13 @@ async fn one_way(
     mut to: impl AsyncWrite + Unpin,
     control: watch::Receiver<Control>,
     direction: Direction,
-    resets: u64,
+    age: Age,
+    while_open: impl Send,
 ) -> io::Result<()> {
     let (pieces, mut arriving) = mpsc::channel(PIECES);
     let mut watched = control.clone();
     let read = async move {
+        let _while_open = while_open;
         let mut due = Instant::now();
         loop {
             let mut piece = Vec::with_capacity(PIECE_BYTES);
@@ -96,10 +120,10 @@ async fn one_way(
     let write = async {
         while let Some((due, piece)) = arriving.recv().await {
             sleep_until(due).await;
-            passable(&mut watched, direction, resets).await;
+            passable(&mut watched, direction, age).await;
             to.write_all(&piece).await?;
         }
-        passable(&mut watched, direction, resets).await;
+        passable(&mut watched, direction, age).await;
         to.shutdown().await
     };
     tokio::try_join!(read, write)?;

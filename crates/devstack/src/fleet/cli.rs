@@ -98,6 +98,7 @@ impl<'a> Cli<'a> {
             .arg("--config")
             .arg(self.fleet.configuration())
             .env("BULKHEAD_POSTGRES__URL", url)
+            .env("BULKHEAD_REDIS__URL", self.fleet.redis_url("operator"))
             .env("BULKHEAD_VAULT__KEYRING", self.fleet.keyring("cli"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

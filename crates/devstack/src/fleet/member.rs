@@ -24,6 +24,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 pub struct MemberOptions {
     /// Further settings, `section.key` → value.
     pub settings: BTreeMap<String, String>,
+    /// Settings that it is not given, `section.key`.
+    pub missing: Vec<String>,
     /// Another file than the fleet's.
     pub configuration: Option<PathBuf>,
 }
@@ -33,6 +35,13 @@ impl MemberOptions {
     #[must_use]
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.settings.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Without a setting that the environment would give it.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Self {
+        self.missing.push(key.to_owned());
         self
     }
 
@@ -105,12 +114,16 @@ impl Fleet {
                 "BULKHEAD_POSTGRES__URL",
                 self.role_url(&format!("bulkhead_{class}")),
             )
+            .env("BULKHEAD_REDIS__URL", self.redis_url(class))
             .env("BULKHEAD_HEALTH__PORT_FILE", self.port_file(name));
         if class != "scheduler" {
             command.env("BULKHEAD_VAULT__KEYRING", self.keyring(class));
         }
         for (key, value) in &options.settings {
             command.env(variable(key), value);
+        }
+        for key in &options.missing {
+            command.env_remove(variable(key));
         }
         Ok(command)
     }

@@ -153,3 +153,22 @@ fn a_target_that_is_not_there_resets_the_connection_and_may_come_later() {
     server.accept().unwrap().0.write_all(b"+LATER\n").unwrap();
     assert_eq!(client.answer().unwrap(), "+LATER");
 }
+
+#[tokio::test]
+async fn a_silence_is_for_ever_and_not_for_new_connections() {
+    let (_server, proxy) = redis_behind_proxy().await;
+    let mut before = Client::connect(&proxy);
+    before.ping().unwrap();
+    proxy.silence();
+    before.ask().unwrap();
+    assert!(before.is_silent());
+    proxy.restore();
+    assert!(before.is_silent());
+    assert_eq!(Client::connect(&proxy).ping().unwrap(), "+PONG");
+    drop(before);
+    let deadline = Instant::now() + SOON;
+    while proxy.connections() > 0 {
+        assert!(Instant::now() < deadline, "closed connections are counted");
+        std::thread::yield_now();
+    }
+}

@@ -11,18 +11,30 @@ pub struct Broker {
     pub visibility_timeout: Duration,
     /// Enqueueing is refused while Redis uses more than this many bytes; acknowledging never is.
     pub high_water_bytes: u64,
+    /// A tenant's jobs are not enqueued while those that it has in a class would take more than this.
+    pub tenant_high_water_bytes: u64,
 }
 
 impl Broker {
     pub(super) fn read(reader: &mut Reader) -> Broker {
+        let shards = reader.integer("broker.shards", 4, 1..=1_024);
+        let high_water_bytes =
+            reader.integer("broker.high_water_bytes", 1 << 30, 1 << 20..=1 << 44);
+        // A shard's part must hold some jobs, and no tenant may have more than there is.
+        let least = (u64::from(shards) << 14).min(high_water_bytes);
         Broker {
-            shards: reader.integer("broker.shards", 4, 1..=1_024),
+            shards,
             visibility_timeout: reader.milliseconds(
                 "broker.visibility_timeout_ms",
                 10_000,
                 1_000..=300_000,
             ),
-            high_water_bytes: reader.integer("broker.high_water_bytes", 1 << 30, 1 << 20..=1 << 44),
+            high_water_bytes,
+            tenant_high_water_bytes: reader.integer(
+                "broker.tenant_high_water_bytes",
+                (1 << 28).clamp(least, high_water_bytes),
+                least..=high_water_bytes,
+            ),
         }
     }
 }

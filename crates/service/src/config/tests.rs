@@ -70,6 +70,9 @@ fn without_any_source_every_setting_has_its_default() {
     let config = Given::nothing().load();
     assert_eq!(config.broker.shards, 4);
     assert_eq!(config.broker.visibility_timeout, Duration::from_secs(10));
+    assert_eq!(config.broker.tenant_high_water_bytes, 1 << 28);
+    let small = Given::file("[broker]\nhigh_water_bytes = 2_000_000").load();
+    assert_eq!(small.broker.tenant_high_water_bytes, 2_000_000);
     assert_eq!(config.worker.concurrency, 32);
     assert_eq!(
         config.amazon.endpoints.na.as_str(),
@@ -178,6 +181,9 @@ fn a_value_out_of_range_is_refused() {
     Given::nothing()
         .flag("broker.shards=0")
         .refused("--set: broker.shards must be a whole number from 1 to 1024, not \"0\"");
+    Given::file("[broker]\nhigh_water_bytes = 2_000_000\ntenant_high_water_bytes = 2_000_001").refused(
+        "fleet.toml:3: broker.tenant_high_water_bytes must be a whole number from 65536 to 2000000, not 2000001",
+    );
     Given::nothing()
         .flag("amazon.time_scale=NaN")
         .refused("--set: amazon.time_scale must be a number from 0.001 to 1000000, not \"NaN\"");

@@ -238,7 +238,9 @@ impl<'a> OrderItem<'a> {
                 .when("PROMOTION", || Promotion::new(item))
                 .flatten(),
             cancellation: included
-                .when("CANCELLATION", || cancelled.then(Cancellation::by_buyer))
+                .when("CANCELLATION", || {
+                    cancelled.then(|| Cancellation::by_buyer(item))
+                })
                 .flatten(),
             fulfillment: included.when("FULFILLMENT", || {
                 ItemFulfillment::new(position, item, found)
@@ -289,12 +291,13 @@ impl<'a> Promotion<'a> {
 }
 
 impl Cancellation {
-    fn by_buyer() -> Self {
-        let cancel_reason = "Changed mind about purchase";
+    /// A free text, in which a buyer may have written anything.
+    fn by_buyer(item: &Item) -> Self {
+        let cancel_reason = format!("Moving house, do not send it: call me about {}", item.id);
         Self {
             cancellation_request: CancellationRequest {
                 requester: "BUYER",
-                cancel_reason,
+                cancel_reason: cancel_reason.clone(),
             },
             cancellation_execution: CancellationExecution {
                 cancelled_by: "MERCHANT",

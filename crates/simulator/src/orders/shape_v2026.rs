@@ -199,14 +199,14 @@ pub(crate) struct Cancellation {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CancellationRequest {
     pub(crate) requester: &'static str,
-    pub(crate) cancel_reason: &'static str,
+    pub(crate) cancel_reason: String,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CancellationExecution {
     pub(crate) cancelled_by: &'static str,
-    pub(crate) cancel_reason: &'static str,
+    pub(crate) cancel_reason: String,
 }
 
 #[derive(Debug, Serialize)]

@@ -1,9 +1,11 @@
--- Claims up to $2 rows that are due at $1, soonest first, until $3; no row is claimed twice within that time.
+-- Claims up to $2 rows that are due at $1, soonest first, until $3, except those of the tenants $4; no row is claimed
+-- twice within that time.
 -- Index: obligations_due.
 with due as (
     select tenant_id, id, day
     from bulkhead.obligations
     where state = 'owed' and due_at <= $1 and (claimed_until is null or claimed_until <= $1)
+        and tenant_id <> all($4)
     order by due_at
     limit $2
     for update skip locked

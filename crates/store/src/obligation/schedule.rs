@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use bulkhead_domain::Dataset;
+use bulkhead_domain::{Dataset, TenantId};
 use jiff::Timestamp;
 use jiff_sqlx::{Date as SqlDate, Timestamp as SqlTimestamp, ToSqlx};
 use sqlx::PgConnection;
@@ -28,7 +28,8 @@ impl Obligations<'_> {
     }
 
     /// Claims up to `rows` obligations that are due at `now`, soonest first, for `lease`: within that time no other
-    /// scheduler gets them. Enqueue their jobs, then [`Obligations::mark_enqueued`].
+    /// scheduler gets them. Obligations of the tenants `except` are left alone. Enqueue their jobs, then
+    /// [`Obligations::mark_enqueued`].
     ///
     /// # Errors
     /// As any statement.
@@ -37,15 +38,18 @@ impl Obligations<'_> {
         now: Timestamp,
         rows: u32,
         lease: Duration,
+        except: &[TenantId],
     ) -> Result<Vec<Obligation>, StoreError> {
         const DOING: &str = "claim due obligations";
+        let except: Vec<Uuid> = except.iter().map(|tenant| tenant.uuid()).collect();
         let until = now.saturating_add(lease).unwrap_or(Timestamp::MAX);
         let claim = sqlx::query_file_as!(
             ObligationRow,
             "queries/obligations/claim_due.sql",
             now.to_sqlx() as _,
             limit(rows),
-            until.to_sqlx() as _
+            until.to_sqlx() as _,
+            &except
         );
         let rows = within(DOING, claim.fetch_all(self.0)).await?;
         ObligationRow::read_all(rows, DOING)

@@ -41,7 +41,7 @@ async fn schedulers_that_claim_at_once_never_get_the_same_row() {
             loop {
                 let due = scheduler
                     .obligations()
-                    .claim_due(now, 40, LEASE)
+                    .claim_due(now, 40, LEASE, &[])
                     .await
                     .expect("rows");
                 if due.is_empty() {
@@ -75,7 +75,7 @@ async fn a_claim_that_is_not_followed_up_lapses() {
         .expect("planned");
     assert_eq!(
         obligations
-            .claim_due(now, 10, LEASE)
+            .claim_due(now, 10, LEASE, &[])
             .await
             .expect("rows")
             .len(),
@@ -84,7 +84,7 @@ async fn a_claim_that_is_not_followed_up_lapses() {
     let before = now + SignedDuration::from_secs(29);
     assert_eq!(
         obligations
-            .claim_due(before, 10, LEASE)
+            .claim_due(before, 10, LEASE, &[])
             .await
             .expect("rows")
             .len(),
@@ -93,7 +93,7 @@ async fn a_claim_that_is_not_followed_up_lapses() {
     let after = now + SignedDuration::from_secs(31);
     assert_eq!(
         obligations
-            .claim_due(after, 10, LEASE)
+            .claim_due(after, 10, LEASE, &[])
             .await
             .expect("rows")
             .len(),
@@ -112,11 +112,20 @@ async fn nothing_is_claimed_before_it_is_due_and_the_soonest_comes_first() {
     planned[1].due_at = now - SignedDuration::from_secs(60);
     planned[2].due_at = now + SignedDuration::from_secs(60);
     obligations.plan(&planned).await.expect("planned");
-    let refresh = obligations.claim_due(now, 1, LEASE).await.expect("rows");
+    let refresh = obligations
+        .claim_due(now, 1, LEASE, &[])
+        .await
+        .expect("rows");
     assert_eq!(refresh[0].kind, JobKind::TokenRefresh);
-    let first = obligations.claim_due(now, 1, LEASE).await.expect("rows");
+    let first = obligations
+        .claim_due(now, 1, LEASE, &[])
+        .await
+        .expect("rows");
     assert_eq!(first[0].id, planned[1].id);
-    let second = obligations.claim_due(now, 10, LEASE).await.expect("rows");
+    let second = obligations
+        .claim_due(now, 10, LEASE, &[])
+        .await
+        .expect("rows");
     assert_eq!(
         second.iter().map(|one| one.id).collect::<Vec<_>>(),
         [planned[0].id]
@@ -175,7 +184,7 @@ async fn an_obligation_becomes_the_job_that_it_was_planned_as() {
         .expect("planned");
     let due = scheduler
         .obligations()
-        .claim_due(Timestamp::now(), 10, LEASE)
+        .claim_due(Timestamp::now(), 10, LEASE, &[])
         .await
         .expect("rows");
     let owed = due.iter().find(|one| one.id == sync.id).expect("the row");
@@ -216,7 +225,10 @@ async fn everything_enqueued_is_owed_again_after_a_loss_of_redis_and_nothing_els
         .plan(&syncs(seller, 25, now))
         .await
         .expect("planned");
-    let claimed = obligations.claim_due(now, 100, LEASE).await.expect("rows");
+    let claimed = obligations
+        .claim_due(now, 100, LEASE, &[])
+        .await
+        .expect("rows");
     assert_eq!(
         obligations
             .mark_enqueued(&keys(&claimed), now)
@@ -226,7 +238,7 @@ async fn everything_enqueued_is_owed_again_after_a_loss_of_redis_and_nothing_els
     );
     assert_eq!(
         obligations
-            .claim_due(now, 100, LEASE)
+            .claim_due(now, 100, LEASE, &[])
             .await
             .expect("rows")
             .len(),
@@ -253,7 +265,7 @@ async fn everything_enqueued_is_owed_again_after_a_loss_of_redis_and_nothing_els
     assert_eq!(owed, 25);
     assert_eq!(
         obligations
-            .claim_due(now, 100, LEASE)
+            .claim_due(now, 100, LEASE, &[])
             .await
             .expect("rows")
             .len(),
@@ -272,7 +284,10 @@ async fn a_single_lost_job_is_found_and_owed_again() {
         .plan(&syncs(seller, 2, now))
         .await
         .expect("planned");
-    let claimed = obligations.claim_due(now, 100, LEASE).await.expect("rows");
+    let claimed = obligations
+        .claim_due(now, 100, LEASE, &[])
+        .await
+        .expect("rows");
     obligations
         .mark_enqueued(&keys(&claimed), now)
         .await
@@ -298,7 +313,10 @@ async fn a_single_lost_job_is_found_and_owed_again() {
             .expect("dead"),
         2
     );
-    let due = obligations.claim_due(now, 10, LEASE).await.expect("rows");
+    let due = obligations
+        .claim_due(now, 10, LEASE, &[])
+        .await
+        .expect("rows");
     assert_eq!(keys(&due), keys(&old[..1]));
 }
 

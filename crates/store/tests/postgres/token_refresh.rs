@@ -142,7 +142,7 @@ async fn a_refresh_that_runs_is_not_asked_for_again() {
     let now = Timestamp::now();
     let due = scheduler
         .obligations()
-        .claim_due(now, 10, Duration::from_secs(9))
+        .claim_due(now, 10, Duration::from_secs(9), &[])
         .await;
     let keys: Vec<_> = due.expect("rows").iter().map(Obligation::key).collect();
     scheduler

@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use bulkhead_broker::JobState;
+use bulkhead_broker::{BrokerClock, JobState, TestClock, WaitHistogram};
+use bulkhead_devstack::RedisOptions;
 use bulkhead_worker::Outcome;
+use jiff::Timestamp;
 
 use crate::fixture::{Event, Fixture, Run, job, jobs, retry, snooze};
 
@@ -140,4 +142,36 @@ async fn never_more_than_its_concurrency_runs_or_is_held() {
     }
     fixture.until_empty().await;
     worker.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_long_jobs_waited_is_counted_at_their_first_start_only() {
+    let clock = TestClock::frozen_at(Timestamp::now());
+    let mut fixture = Fixture::with(RedisOptions::default(), |options| {
+        options.clock = BrokerClock::Injected(clock.clone());
+    })
+    .await;
+    fixture.enqueue(&jobs(3)).await;
+    clock.advance(Duration::from_secs(5));
+    let worker = fixture.worker("a", 1).await;
+    for outcome in [
+        Outcome::Done,
+        snooze(Duration::ZERO),
+        Outcome::Retry {
+            after: Some(Duration::ZERO),
+            error: "no answer".to_owned(),
+        },
+        Outcome::Done,
+        Outcome::Done,
+    ] {
+        fixture.started().await.end(outcome);
+    }
+    worker.drain().await;
+    let waits = fixture.broker.waits().await.unwrap();
+    let mut all = WaitHistogram::default();
+    waits.values().for_each(|one| all.merge(one));
+    assert_eq!(all.starts(), 3);
+    let within = all.within(1.0).unwrap();
+    assert!(within >= Duration::from_secs(5) && within < Duration::from_secs(10));
+    assert_eq!(all.within(0.01), Some(within), "all had waited alike");
 }

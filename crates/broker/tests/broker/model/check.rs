@@ -1,15 +1,18 @@
 //! What is compared after every step, and that every case can be brought to its end.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use bulkhead_broker::{Counts, JobFilter, JobState, LaneStats, Outcome};
 
 use super::{
-    fetch::number,
     places::Places,
+    settings::{LANES, Settings, TENANTS, tenant_of},
     state::Place,
-    system::{System, cap},
-    transition::{LANES, Settings, TENANTS},
+    system::System,
+    translation::{cap, number},
 };
 use crate::fixture::{connection, tenant};
 
@@ -19,6 +22,11 @@ impl System {
         places.check(&self.model);
         self.check_jobs(settings).await;
         self.check_stats(&places, settings).await;
+        let mut bytes = BTreeMap::new();
+        for job in self.model.jobs.values() {
+            *bytes.entry(tenant(tenant_of(job.lane).into())).or_default() += job.bytes;
+        }
+        assert_eq!(self.broker.tenant_bytes().await.unwrap(), bytes);
         let caps = settings.caps.iter().map(|(of, most)| (cap(*of), *most));
         assert_eq!(self.broker.caps().await.unwrap(), caps.collect());
         let weights = self.broker.weights().await.unwrap();

@@ -5,10 +5,11 @@ use std::time::Duration;
 use bulkhead_broker::Fetched;
 
 use super::{
-    state::{Alive, Model, Place, Reply, Run, is_held, micros},
-    transition::{Capped, LANES, Settings, TENANTS, tenant_of},
+    settings::{Capped, LANES, Settings, TENANTS, tenant_of},
+    state::{Alive, Model, Place, Reply, Run, micros},
+    translation::number,
 };
-use crate::fixture::{VISIBILITY, job_id};
+use crate::fixture::VISIBILITY;
 
 /// Who asks for how much.
 pub(crate) struct Asked<'a> {
@@ -131,7 +132,7 @@ impl Model {
     }
 
     /// How many jobs could be had at once: what lies in lanes that do not wait, as far as lane and tenant have room.
-    fn ready(&self, settings: &Settings) -> usize {
+    pub(super) fn ready(&self, settings: &Settings) -> usize {
         let in_lane = |lane: u8| {
             let own = self.queues.range((lane, 0)..=(lane, 9));
             let queued = own.map(|(_, queue)| queue.len()).sum::<usize>();
@@ -197,7 +198,7 @@ impl Model {
     }
 
     fn waits(&self, lane: u8, settings: &Settings) -> bool {
-        self.parked.contains_key(&lane) || is_held(lane, settings)
+        self.parked.contains_key(&lane) || settings.is_held(lane)
     }
 
     /// A fetch says when to look again: at once if there is more, or may be.
@@ -218,19 +219,4 @@ impl Model {
             assert_eq!(next, wait.map(Duration::from_micros), "when to look again");
         }
     }
-}
-
-impl Settings {
-    /// The cap that holds, or no limit.
-    fn most(&self, own: Capped, every: Capped) -> usize {
-        let cap = self.caps.get(&own).or_else(|| self.caps.get(&every));
-        cap.map_or(usize::MAX, |most| usize::try_from(*most).unwrap())
-    }
-}
-
-/// The number in a job's id.
-pub(crate) fn number(id: bulkhead_domain::JobId) -> u8 {
-    let n = u8::try_from(id.uuid().as_u128() >> 64).unwrap();
-    assert_eq!(id, job_id(n.into()));
-    n
 }

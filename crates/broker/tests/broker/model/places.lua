@@ -1,7 +1,7 @@
 --[[ What shard {sync.0} holds, read at once and past the broker: ids of jobs, of dead letters and of their bodies;
   queue and id of each entry of a queue, in their order; ghosts; due jobs and leases with their times; holders;
   cancelled jobs; parked lanes with their times; trials; and what disagrees with what: lanes with their queues, or with
-  whether they are ready, and leases with their index. ]]
+  whether they are ready, and leases with their index, bytes with bodies. ]]
 local P = '{sync.0}'
 local call = redis.call
 local queued, disagreements = {}, {}
@@ -87,6 +87,24 @@ for _, member in ipairs(call('ZRANGE', P .. ':capped', 0, -1)) do
   if (in_flight[member] or 0) < tonumber(own or every or math.huge) then
     disagree('who is said to be at a cap has room', string.sub(member, 2))
   end
+end
+
+-- A tenant has what its bodies take.
+local bodies, bytes = call('HGETALL', P .. ':jobs'), call('HGETALL', P .. ':bytes')
+local taken = {}
+for at = 1, #bodies, 2 do
+  local body = bodies[at + 1]
+  local tenant = string.sub(body, 3, 18)
+  taken[tenant] = (taken[tenant] or 0) + #body
+end
+for at = 1, #bytes, 2 do
+  if taken[bytes[at]] ~= tonumber(bytes[at + 1]) then
+    disagree('a tenant is said to have ' .. bytes[at + 1] .. ' bytes', bytes[at])
+  end
+  taken[bytes[at]] = nil
+end
+if next(taken) then
+  disagree('a tenant is said to have no bytes', (next(taken)))
 end
 
 return {

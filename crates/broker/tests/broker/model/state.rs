@@ -3,19 +3,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bulkhead_broker::{Acknowledged, Enqueued, JobState, Outcome, Renewed};
+use bulkhead_broker::{Acknowledged, JobState, Outcome, Renewed};
 use bulkhead_domain::{Job, Priority, WorkerId};
 use jiff::Timestamp;
 
-use super::transition::{NewJob, Scope, Settings, tenant_of};
+use super::settings::{Scope, Settings, tenant_of};
 use crate::fixture::{self, VISIBILITY};
 
 /// Everything that lives or is dead.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     pub(crate) jobs: BTreeMap<u8, Alive>,
-    /// Dead letters with their queues.
-    pub(crate) dead: BTreeMap<u8, (u8, u8)>,
+    /// Dead letters with what their jobs were.
+    pub(crate) dead: BTreeMap<u8, Body>,
     /// By lane and priority; none is empty.
     pub(crate) queues: BTreeMap<(u8, u8), VecDeque<u8>>,
     /// Until when each lane waits, µs. A fetch wakes it, not the time alone.
@@ -25,11 +25,20 @@ pub(crate) struct Model {
     pub(crate) last_token: u64,
 }
 
+/// What of a job does not change, unless it moves forward.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Body {
+    pub(crate) lane: u8,
+    pub(crate) priority: u8,
+    pub(crate) bytes: u64,
+}
+
 /// A job that lives.
 #[derive(Debug)]
 pub(crate) struct Alive {
     pub(crate) lane: u8,
     pub(crate) priority: u8,
+    pub(crate) bytes: u64,
     pub(crate) place: Place,
     pub(crate) failures: u32,
     pub(crate) crashes: u32,
@@ -78,10 +87,11 @@ pub(crate) type Held = (u8, u64);
 const SPREAD_US: i64 = 60_000_000;
 
 impl Alive {
-    fn new(lane: u8, priority: u8) -> Self {
+    pub(crate) fn new(body: Body) -> Self {
         Self {
-            lane,
-            priority,
+            lane: body.lane,
+            priority: body.priority,
+            bytes: body.bytes,
             place: Place::Queued,
             failures: 0,
             crashes: 0,
@@ -103,29 +113,6 @@ pub(crate) fn job(n: u8, lane: u8, priority: u8) -> Job {
 }
 
 impl Model {
-    pub(crate) fn enqueue(&mut self, jobs: &[NewJob], now_us: i64) -> Vec<Enqueued> {
-        let mut answers = vec![Enqueued::Exists; jobs.len()];
-        let mut fresh: Vec<(usize, &NewJob)> = Vec::new();
-        for (position, new) in jobs.iter().enumerate() {
-            let is_first = fresh.iter().all(|(_, other)| other.n != new.n);
-            if is_first && !self.jobs.contains_key(&new.n) {
-                answers[position] = Enqueued::Added;
-                fresh.push((position, new));
-            }
-        }
-        // Of one batch, what had a time that has passed goes before what had none.
-        fresh.sort_by_key(|(_, new)| new.not_before_s.is_none());
-        for (_, new) in fresh {
-            self.dead.remove(&new.n);
-            self.jobs.insert(new.n, Alive::new(new.lane, new.priority));
-            match new.not_before_s {
-                Some(seconds @ 1..) => self.delay(new.n, now_us + i64::from(seconds) * 1_000_000),
-                _ => self.queue_last(new.n),
-            }
-        }
-        answers
-    }
-
     /// Only the newest lease may; said twice, it counts once.
     pub(crate) fn acknowledge(
         &mut self,
@@ -304,8 +291,8 @@ impl Model {
             self.dead_of(scope)
         );
         for n in order {
-            let (lane, priority) = self.dead.remove(n).expect("it is dead");
-            self.jobs.insert(*n, Alive::new(lane, priority));
+            let body = self.dead.remove(n).expect("it is dead");
+            self.jobs.insert(*n, Alive::new(body));
             self.queue_last(*n);
         }
     }
@@ -320,7 +307,7 @@ impl Model {
         let matching = self
             .dead
             .iter()
-            .filter(|(n, (lane, _))| scope.matches(**n, *lane));
+            .filter(|(n, body)| scope.matches(**n, body.lane));
         matching.map(|(n, _)| *n).collect()
     }
 
@@ -344,7 +331,7 @@ impl Model {
             Place::Delayed { until_us } => JobState::Delayed {
                 until: timestamp(*until_us),
             },
-            Place::Queued if is_held(job.lane, settings) || settings.class_is_held => {
+            Place::Queued if settings.is_held(job.lane) || settings.class_is_held => {
                 JobState::Paused
             }
             Place::Queued => match self.parked.get(&job.lane) {
@@ -394,7 +381,7 @@ impl Model {
         self.queues.entry(queue).or_default()
     }
 
-    fn unqueue(&mut self, n: u8) {
+    pub(crate) fn unqueue(&mut self, n: u8) {
         for queue in self.queues.values_mut() {
             queue.retain(|other| *other != n);
         }
@@ -403,24 +390,16 @@ impl Model {
 
     fn bury(&mut self, n: u8) {
         let job = self.jobs.remove(&n).expect("it lives");
-        self.dead.insert(n, (job.lane, job.priority));
+        let (lane, priority, bytes) = (job.lane, job.priority, job.bytes);
+        self.dead.insert(
+            n,
+            Body {
+                lane,
+                priority,
+                bytes,
+            },
+        );
     }
-}
-
-impl Scope {
-    fn matches(&self, n: u8, lane: u8) -> bool {
-        match *self {
-            Self::All => true,
-            Self::Job(wanted) => n == wanted,
-            Self::Lane(wanted) => lane == wanted,
-            Self::Tenant(wanted) => tenant_of(lane) == wanted,
-        }
-    }
-}
-
-/// Whether an operator holds a lane, or its tenant.
-pub(crate) fn is_held(lane: u8, settings: &Settings) -> bool {
-    settings.paused_lanes.contains(&lane) || settings.held_tenants.contains(&tenant_of(lane))
 }
 
 pub(crate) fn micros(duration: std::time::Duration) -> i64 {

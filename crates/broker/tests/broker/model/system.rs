@@ -1,26 +1,29 @@
 //! The broker on a real Redis, called as the model says, and compared with it after every step.
 
-use std::{cell::RefCell, collections::BTreeSet, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use bulkhead_broker::{
-    Acknowledgement, Broker, BrokerClock, BrokerOptions, CapScope, Fences, FetchError,
-    FetchRequest, Fetched, JobFilter, Lease, Outcome, TestClock,
+    Broker, BrokerClock, BrokerOptions, Fences, FetchError, FetchRequest, Fetched, Lease, Outcome,
+    TestClock,
 };
 use bulkhead_devstack::{RedisOptions, RedisServer};
-use bulkhead_domain::{Class, JobId, WorkerId};
+use bulkhead_domain::{Class, WorkerId};
 use jiff::ToSpan;
 use proptest::sample::Index;
 use proptest_state_machine::StateMachineTest;
-use redis::aio::MultiplexedConnection;
+use redis::aio::{MultiplexedConnection, PubSub};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{
-    fetch::{Asked, number},
+    fetch::Asked,
     places::Places,
+    settings::{Scope, Settings, WORKERS},
     state::{Held, Model, job},
-    transition::{Capped, NewJob, Operations, Scope, Settings, Transition, WORKERS},
+    transition::{NewJob, Operations, Transition},
+    translation::{cap, filter, held, held_of, number, numbers, said, set},
+    wakes::{Horizon, listen, was_woken},
 };
-use crate::fixture::{MUTANT, connection, job_id, start, tenant};
+use crate::fixture::{MUTANT, connection, start, tenant};
 
 /// One Redis for all cases; it is emptied between them.
 pub(crate) struct Server {
@@ -56,6 +59,7 @@ pub(super) struct Worker {
 pub(crate) struct System {
     server: Rc<Server>,
     pub(super) redis: MultiplexedConnection,
+    listener: PubSub,
     pub(super) broker: Broker,
     pub(super) clock: TestClock,
     pub(super) model: Model,
@@ -77,7 +81,8 @@ impl StateMachineTest for System {
 
     fn apply(mut system: Self, settings: &Settings, transition: Transition) -> Self {
         let server = Rc::clone(&system.server);
-        server.runtime.block_on(system.step(settings, &transition));
+        let run = system.step_and_listen(settings, &transition);
+        server.runtime.block_on(run);
         system.settings = settings.clone();
         system
     }
@@ -100,10 +105,15 @@ impl System {
         options.max_crashes = settings.max_crashes;
         options.clock = BrokerClock::Injected(clock.clone());
         options.mutant = MUTANT.get();
+        options.response_timeout = Duration::from_secs(60);
+        if let Some(bytes) = settings.high_water_bytes() {
+            options.tenant_high_water_bytes = bytes;
+        }
         let client = redis::Client::open(server.redis.url()).unwrap();
         Self {
             server: Rc::clone(server),
             redis: client.get_multiplexed_async_connection().await.unwrap(),
+            listener: listen(&client).await,
             broker: Broker::connect(&options, Class::Sync).await.unwrap(),
             clock,
             model: Model::default(),
@@ -119,11 +129,27 @@ impl System {
         }
     }
 
+    /// A step that brings something nearer wakes who waits.
+    async fn step_and_listen(&mut self, after: &Settings, transition: &Transition) {
+        let before = Horizon::of(&self.model, &self.settings, &self.redis).await;
+        self.step(after, transition).await;
+        let now = Horizon::of(&self.model, after, &self.redis).await;
+        let is_woken = was_woken(&mut self.listener, &self.redis).await;
+        assert!(
+            is_woken || !now.came_nearer_since(&before),
+            "nobody was woken"
+        );
+    }
+
     async fn step(&mut self, after: &Settings, transition: &Transition) {
         match transition {
-            Transition::Enqueue { jobs, lost } => {
+            Transition::Enqueue {
+                jobs,
+                forward,
+                lost,
+            } => {
                 for _ in 0..calls(*lost) {
-                    self.enqueue(jobs).await;
+                    self.enqueue(jobs, *forward).await;
                 }
             }
             Transition::Fetch { worker, max, lost } => {
@@ -216,7 +242,7 @@ impl System {
         }
     }
 
-    async fn enqueue(&mut self, jobs: &[NewJob]) {
+    async fn enqueue(&mut self, jobs: &[NewJob], forward: bool) {
         let time = |seconds: i8| self.settings.now + i64::from(seconds).seconds();
         let batch: Vec<_> = jobs
             .iter()
@@ -227,8 +253,12 @@ impl System {
                 )
             })
             .collect();
-        let answers = self.broker.enqueue_at(&batch).await.unwrap();
-        assert_eq!(answers, self.model.enqueue(jobs, self.now_us()));
+        let answers = if forward {
+            self.broker.enqueue_forward(&batch).await.unwrap()
+        } else {
+            self.broker.enqueue_at(&batch).await.unwrap()
+        };
+        assert_eq!(answers, self.model.enqueue(jobs, forward, &self.settings));
     }
 
     pub(super) async fn fetch(&mut self, worker: usize, max: usize) {
@@ -427,53 +457,6 @@ impl Worker {
     }
 }
 
-fn said(ends: &[(Lease, Outcome)]) -> Vec<Acknowledgement> {
-    let said = |(lease, outcome): &(Lease, Outcome)| Acknowledgement {
-        lease: lease.clone(),
-        outcome: outcome.clone(),
-    };
-    ends.iter().map(said).collect()
-}
-
-fn held(ends: &[(Lease, Outcome)]) -> Vec<(Held, Outcome)> {
-    let held = ends
-        .iter()
-        .map(|(lease, outcome)| (held_of(lease), outcome.clone()));
-    held.collect()
-}
-
 fn calls(lost: bool) -> u8 {
     1 + u8::from(lost)
-}
-
-fn held_of(lease: &Lease) -> Held {
-    (number(lease.job_id()), lease.token().get())
-}
-
-fn numbers(ids: &[JobId]) -> Vec<u8> {
-    ids.iter().copied().map(number).collect()
-}
-
-fn set(ids: &[JobId]) -> BTreeSet<u8> {
-    ids.iter().copied().map(number).collect()
-}
-
-pub(super) fn cap(of: Capped) -> CapScope {
-    match of {
-        Capped::EveryLane => CapScope::EveryConnection,
-        Capped::EveryTenant => CapScope::EveryTenant,
-        Capped::Lane(lane) => CapScope::Connection(connection(lane.into())),
-        Capped::Tenant(number) => CapScope::Tenant(tenant(number.into())),
-    }
-}
-
-fn filter(scope: &Scope) -> JobFilter {
-    let mut filter = JobFilter::default();
-    match *scope {
-        Scope::All => {}
-        Scope::Job(n) => filter.id = Some(job_id(n.into())),
-        Scope::Lane(lane) => filter.connection = Some(connection(lane.into())),
-        Scope::Tenant(number) => filter.tenant = Some(tenant(number.into())),
-    }
-    filter
 }

@@ -6,7 +6,6 @@ use std::{
 };
 
 use bulkhead_broker::Outcome;
-use jiff::Timestamp;
 use proptest::{
     prelude::*,
     sample::{self, Index},
@@ -14,30 +13,15 @@ use proptest::{
 };
 use proptest_state_machine::ReferenceStateMachine;
 
+use super::settings::{Capped, JOBS, LANES, Scope, Settings, TENANTS, WORKERS};
 use crate::fixture::{retry, snooze, start};
-
-pub(crate) const JOBS: u8 = 20;
-pub(crate) const LANES: u8 = 5;
-pub(crate) const TENANTS: u8 = 2;
-pub(crate) const WORKERS: usize = 3;
-
-/// The state that no answer of the broker decides: what operators have set, and the time.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Settings {
-    pub(crate) now: Timestamp,
-    pub(crate) max_crashes: u32,
-    pub(crate) paused_lanes: BTreeSet<u8>,
-    pub(crate) held_tenants: BTreeSet<u8>,
-    pub(crate) class_is_held: bool,
-    pub(crate) weights: BTreeMap<u8, u8>,
-    pub(crate) caps: BTreeMap<Capped, u32>,
-}
 
 /// Something that happens. What is `lost` is done twice: its first answer never arrived.
 #[derive(Debug, Clone)]
 pub(crate) enum Transition {
     Enqueue {
         jobs: Vec<NewJob>,
+        forward: bool,
         lost: bool,
     },
     Fetch {
@@ -129,29 +113,6 @@ pub(crate) struct NewJob {
     pub(crate) not_before_s: Option<i8>,
 }
 
-/// What a cap on jobs in flight is about: one lane or tenant, or all that have none of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Capped {
-    EveryLane,
-    EveryTenant,
-    Lane(u8),
-    Tenant(u8),
-}
-
-/// What an operator's command is about.
-#[derive(Debug, Clone)]
-pub(crate) enum Scope {
-    All,
-    Job(u8),
-    Lane(u8),
-    Tenant(u8),
-}
-
-/// A lane belongs to one tenant.
-pub(crate) fn tenant_of(lane: u8) -> u8 {
-    lane % TENANTS
-}
-
 /// The machine that chooses what happens next.
 pub(crate) struct Operations;
 
@@ -160,8 +121,9 @@ impl ReferenceStateMachine for Operations {
     type Transition = Transition;
 
     fn init_state() -> BoxedStrategy<Settings> {
-        (1..=3_u32)
-            .prop_map(|max_crashes| Settings {
+        (1..=3_u32, prop::option::of(3..9_u32))
+            .prop_map(|(max_crashes, jobs_of_tenant)| Settings {
+                jobs_of_tenant,
                 now: start(),
                 max_crashes,
                 paused_lanes: BTreeSet::new(),
@@ -235,17 +197,21 @@ fn work() -> Vec<Choice> {
     let worker = || 0..WORKERS;
     let jobs = prop::collection::vec(new_job(), 1..8);
     let ends = || prop::collection::vec((any::<Index>(), outcome()), 1..5);
-    let turn = (worker(), ends(), 1..9_usize, lost());
+    let turn = (worker(), ends(), max(), lost());
     vec![
         (
             8,
-            (jobs, lost())
-                .prop_map(|(jobs, lost)| Transition::Enqueue { jobs, lost })
+            (jobs, prop::bool::weighted(0.2), lost())
+                .prop_map(|(jobs, forward, lost)| Transition::Enqueue {
+                    jobs,
+                    forward,
+                    lost,
+                })
                 .boxed(),
         ),
         (
             9,
-            (worker(), 1..9_usize, lost())
+            (worker(), max(), lost())
                 .prop_map(|(worker, max, lost)| Transition::Fetch { worker, max, lost })
                 .boxed(),
         ),
@@ -401,6 +367,11 @@ fn commands(settings: &Settings) -> Vec<Choice> {
         choices.push((3, sample::select(paused).prop_map(resume).boxed()));
     }
     choices
+}
+
+/// How much is asked for: mostly less than there is.
+fn max() -> impl Strategy<Value = usize> {
+    prop_oneof![4 => 1..9_usize, 1 => 9..64_usize]
 }
 
 fn lost() -> impl Strategy<Value = bool> {

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bulkhead_broker::{Counts, Stats};
+use bulkhead_broker::Counts;
 use bulkhead_domain::{ConnectionId, JobKind, ObligationState, TenantId};
 use bulkhead_store::{ClosedFence, Connection, ConnectionState, ObligationCount, Store, Tenant};
 use jiff::{Timestamp, civil::Date};
 use serde::Serialize;
 
-use super::MOST;
+use super::{MOST, Queued};
 use crate::{
     setting_entry::Stored,
     table::{Rows, time},
@@ -37,6 +37,8 @@ pub(super) struct TenantStatus {
     retries: u64,
     /// In Redis; null: it was not reached.
     queue: Option<Counts>,
+    /// What its jobs take in Redis; null: it was not reached.
+    bytes: Option<u64>,
     /// When the latest sync was done; null: none was.
     last_sync_finished_at: Option<Timestamp>,
     /// When the last night's work was complete: the latest sync, once none is owed or enqueued any more; null: it is
@@ -70,10 +72,10 @@ impl Owed {
     }
 }
 
-pub(super) fn summed(owed: &Owed, stats: Option<&[Stats]>) -> Vec<TenantStatus> {
+pub(super) fn summed(owed: &Owed, queued: Option<&Queued>) -> Vec<TenantStatus> {
     let mut by_id: BTreeMap<TenantId, TenantStatus> = BTreeMap::new();
     for tenant in &owed.tenants {
-        by_id.insert(tenant.id, TenantStatus::of(tenant, owed, stats.is_some()));
+        by_id.insert(tenant.id, TenantStatus::of(tenant, owed, queued));
     }
     let owners: HashMap<ConnectionId, TenantId> = owed
         .connections
@@ -93,12 +95,8 @@ pub(super) fn summed(owed: &Owed, stats: Option<&[Stats]>) -> Vec<TenantStatus> 
             tenant.add(count);
         }
     }
-    for lane in stats
-        .iter()
-        .copied()
-        .flatten()
-        .flat_map(|stats| &stats.lanes)
-    {
+    let stats = queued.iter().flat_map(|queued| &queued.stats);
+    for lane in stats.flat_map(|stats| &stats.lanes) {
         let tenant = owners.get(&lane.connection).unwrap_or(&lane.tenant);
         if let Some(tenant) = by_id.get_mut(tenant) {
             *tenant.queue.get_or_insert_default() += lane.counts;
@@ -113,13 +111,15 @@ pub(super) fn summed(owed: &Owed, stats: Option<&[Stats]>) -> Vec<TenantStatus> 
 }
 
 impl TenantStatus {
-    fn of(tenant: &Tenant, owed: &Owed, redis_was_reached: bool) -> Self {
+    fn of(tenant: &Tenant, owed: &Owed, queued: Option<&Queued>) -> Self {
+        let bytes = |queued: &Queued| queued.bytes.get(&tenant.id).copied().unwrap_or_default();
         Self {
             id: tenant.id.to_string(),
             name: tenant.name.clone(),
             connections: ConnectionState::ALL.map(|state| (state.as_str(), 0)).into(),
             obligations: JobKind::ALL.map(|kind| (kind.as_str(), none_yet())).into(),
-            queue: redis_was_reached.then(Counts::default),
+            queue: queued.map(|_| Counts::default()),
+            bytes: queued.map(bytes),
             last_sync_finished_at: owed.last_done.get(&tenant.id).copied(),
             ..Self::default()
         }

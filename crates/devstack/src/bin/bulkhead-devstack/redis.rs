@@ -18,7 +18,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let program = redis_cli()?;
     let mut command = Command::new(&program);
     match state.redis_url.strip_prefix("redis+unix://") {
-        Some(socket) => command.arg("-s").arg(socket),
+        Some(rest) => {
+            let (socket, login) = rest.split_once('?').unwrap_or((rest, ""));
+            for (key, value) in url::form_urlencoded::parse(login.as_bytes()) {
+                match key.as_ref() {
+                    "user" => command.arg("--user").arg(value.as_ref()),
+                    // Not as an argument, which everybody on this machine could read.
+                    _ => command.env("REDISCLI_AUTH", value.as_ref()),
+                };
+            }
+            command.arg("-s").arg(socket)
+        }
         None => command.arg("-u").arg(&state.redis_url),
     };
     let error = command.args(&args.arguments).exec();

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use bulkhead_devstack::{StackState, fleet::Fleet};
+use bulkhead_devstack::{
+    StackState,
+    fleet::{Fleet, write_private},
+};
 
 use crate::demo::crew::Crew;
 
@@ -12,7 +15,7 @@ pub(crate) fn explain(fleet: &Fleet, crew: &Crew) -> Result<()> {
     let state = state(fleet, crew);
     state.write()?;
     let environment = fleet.folder.join("environment");
-    std::fs::write(&environment, variables(fleet))?;
+    write_private(&environment, &variables(fleet))?;
     eprintln!(
         "\nEverything is up; Ctrl-C ends it.\n\
          \n  ./dev psql                      the database, as its superuser\
@@ -62,9 +65,10 @@ fn variables(fleet: &Fleet) -> String {
         .ok()
         .and_then(|own| Some(own.parent()?.display().to_string()));
     format!(
-        "export BULKHEAD_CONFIG='{}'\nexport BULKHEAD_POSTGRES__URL='{}'\nexport BULKHEAD_VAULT__KEYRING='{}'\nexport PATH='{}':\"$PATH\"\n",
+        "export BULKHEAD_CONFIG='{}'\nexport BULKHEAD_POSTGRES__URL='{}'\nexport BULKHEAD_REDIS__URL='{}'\nexport BULKHEAD_VAULT__KEYRING='{}'\nexport PATH='{}':\"$PATH\"\n",
         fleet.configuration().display(),
         fleet.role_url("bulkhead_operator"),
+        fleet.redis_url("operator"),
         fleet.keyring("cli").display(),
         programs.unwrap_or_default(),
     )
