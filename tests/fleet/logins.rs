@@ -21,7 +21,8 @@ async fn refused(attacker: &mut MultiplexedConnection, words: &[&str]) -> Result
         anyhow::bail!("{words:?} was answered: {answer:?}");
     };
     let error = error.to_string();
-    let by_acl = error.contains("permissions") || error.contains("can't access");
+    let by_acl =
+        error.contains("permissions") || error.contains("The user executing the script can't");
     ensure!(by_acl, "{words:?}: {error}");
     Ok(())
 }

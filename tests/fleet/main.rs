@@ -2,6 +2,7 @@
 
 mod amazon_faults;
 mod architecture;
+mod cluster;
 mod collector;
 mod crash;
 mod drain;

@@ -3,8 +3,8 @@
   ARGV[1]  the time   ARGV[2]  high-water mark of all bodies, bytes   ARGV[3]  of one tenant's, bytes
   ARGV[4]  'FORWARD' or ''   ARGV[5]  how many jobs, at most 256   ARGV[6]  of how many tenants
   ARGV[7…] of each tenant: its id, the bytes of its bodies here; then id and body of each job, each id once; then the
-           groups in which they stand. One queue's: connection and priority, tenant, how many. Delayed jobs of any
-           lanes: '', '', how many, and the µs before which each must not run.
+           groups in which they stand. One queue's: its key, how many. Delayed jobs of any lanes: '', how many, and
+           the µs before which each must not run.
   A dead letter of the same id is superseded. From the first job on with which a tenant's living bodies would be above
   its mark, none of its new jobs is added. With 'FORWARD' a job that lives and is not in flight gets the earlier of both
   times and the more urgent of both priorities, and keeps its lane and everything else.
@@ -12,11 +12,6 @@
   'MOVED_FORWARD' | 'TENANT_FULL'; or 'HIGH_WATER', used bytes: then nothing was added. ]]
 local now, high_water, tenant_high_water = now_us(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local forward, count, tenants = ARGV[4] == 'FORWARD', tonumber(ARGV[5]), tonumber(ARGV[6])
-local used = call('MEMORY', 'USAGE', JOBS, 'SAMPLES', 5) or 0
-if used > high_water then -- guard high_water: false
-  return { 'HIGH_WATER', used }
-end
-
 local jobs, ids, tenant_ids, room, tight = 2 * tenants + 5, {}, {}, {}, false
 for n = 1, count do
   ids[n] = ARGV[jobs + 2 * n]
@@ -24,8 +19,13 @@ end
 for n = 1, tenants do
   tenant_ids[n] = ARGV[2 * n + 5]
 end
-local alive = call('HMGET', JOBS, unpack(ids)) -- guard one_life_at_a_time: {}
+tenant_ids[tenants + 1] = ALL
 local bytes = call('HMGET', BYTES, unpack(tenant_ids))
+local used = tonumber(bytes[tenants + 1] or 0)
+if used > high_water then -- guard high_water: false
+  return { 'HIGH_WATER', used }
+end
+local alive = call('HMGET', JOBS, unpack(ids)) -- guard one_life_at_a_time: {}
 for n = 1, tenants do
   local more = tonumber(ARGV[2 * n + 6])
   room[tenant_ids[n]] = tenant_high_water - (bytes[n] or 0)
@@ -86,11 +86,11 @@ else
   end
 end
 local held = {}
-for n = 1, tenants do
+for n = 1, tenants + 1 do
   local tenant = tenant_ids[n]
   local total = (bytes[n] or 0) + (grown[tenant] or 0)
   if total > 0 then
-    held[#held + 1], held[#held + 2] = tenant, total
+    held[#held + 1], held[#held + 2] = tenant, bytes_of(total)
   end
 end
 if new > 0 then
@@ -146,22 +146,22 @@ local function delay(from, to, times)
 end
 
 local at, first, total = jobs + 2 * count + 2, 1, #ARGV
-while at <= total do
-  local name, last = ARGV[at], first + ARGV[at + 2] - 1
+while at < total do
+  local name, last = ARGV[at], first + ARGV[at + 1] - 1
   if name == '' then
-    delay(first, last, at + 3)
+    delay(first, last, at + 2)
     at = at + last - first + 1
   else
     local pushed, length = last - first + 1, 0
     if all then
-      length = call('RPUSH', QUEUE .. name, unpack(ids, first, last))
+      length = call('RPUSH', name, unpack(ids, first, last))
     else
       local pushing = new_ids(first, last)
       pushed = #pushing
-      length = pushed > 0 and call('RPUSH', QUEUE .. name, unpack(pushing))
+      length = pushed > 0 and call('RPUSH', name, unpack(pushing))
     end
     if length == pushed then
-      mark_queued(ARGV[at + 1], sub(name, 1, 16), sub(name, 17))
+      mark_queued(sub(ARGV[jobs + 2 * first + 1], 3, 18), sub(name, -17, -2), sub(name, -1))
     end
     if forward then
       for n = first, last do
@@ -171,7 +171,7 @@ while at <= total do
       end
     end
   end
-  at, first = at + 3, last + 1
+  at, first = at + 2, last + 1
 end
 announce(before)
 return reply

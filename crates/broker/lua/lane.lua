@@ -1,5 +1,6 @@
 --[[ Shared by every script, put in front of each when it is loaded: names of keys, the time, lanes.
   KEYS[1]  hash tag of a shard, `{sync.3}`: the prefix of every key here, so that all share a slot
+  KEYS[2]  a key that does not exist: a cluster that moves the slot then runs no script on half of the shard (script.rs)
   ARGV[1]  the time in µs of a test, `+µs` or `-µs` to shift Redis's own, or empty for Redis's own
 
   A lane is *ready*, and stands in `ready:<tenant>`, if it has queued jobs and is neither parked, paused nor capped; a
@@ -8,7 +9,8 @@
 local call, sub = redis.call, string.sub
 local P = KEYS[1]
 local JOBS = P .. ':jobs' -- hash: id → body (src/body.rs); the claim on an id
-local BYTES = P .. ':bytes' -- hash: tenant → bytes of the bodies in `jobs`; absent for a tenant that has none
+local BYTES = P .. ':bytes' -- hash: tenant, and '*' for all → bytes of their bodies in `jobs`, padded; absent where there are none
+local ALL = '*' -- the field of `bytes` for all tenants together
 local TRIALS = P .. ':trials' -- hash: id → JSON {f failures, c crashes, s crashes alone, h history}; absent if none
 local LANES = P .. ':lanes' -- hash: connection → tenant and the priorities ('058') that have queued jobs
 local QUEUE = P .. ':queue:' -- list per connection and priority: ids, the next at the left
@@ -295,10 +297,17 @@ local function land(ids, bodies)
   end
 end
 
+-- What BYTES has for a tenant. Padded to more than 64 bytes, as what HOLDERS has.
+local PADDING = string.rep(' ', 64)
+local function bytes_of(total)
+  return total .. PADDING
+end
+
 -- What this call adds to tenants' bytes; `settle_bytes` writes it at the end.
 local grown = {}
 local function grow(tenant, bytes)
   grown[tenant] = (grown[tenant] or 0) + bytes
+  grown[ALL] = (grown[ALL] or 0) + bytes
 end
 
 local function settle_bytes()
@@ -313,7 +322,7 @@ local function settle_bytes()
   for n, tenant in ipairs(tenants) do
     local bytes = (had[n] or 0) + grown[tenant]
     if bytes > 0 then
-      kept[#kept + 1], kept[#kept + 2] = tenant, bytes
+      kept[#kept + 1], kept[#kept + 2] = tenant, bytes_of(bytes)
     else
       none[#none + 1] = tenant
     end

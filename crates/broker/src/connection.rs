@@ -7,14 +7,16 @@ use std::{
 };
 
 use redis::{
-    Client, Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value,
-    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
+    Client, Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value, aio::ConnectionLike,
 };
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
-const MIN_RECONNECT_DELAY: Duration = Duration::from_millis(50);
-const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(1);
+use crate::{
+    link::Link,
+    node::{self, ConnectError},
+    options::BrokerOptions,
+};
 
 /// Clones share the connection.
 ///
@@ -26,14 +28,15 @@ const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(1);
 pub(crate) struct Connection(Arc<Watched>);
 
 struct Watched {
-    client: Client,
+    /// The server, or nodes of the cluster.
+    servers: Vec<Client>,
     /// How long an answer may take, with connecting if that is needed.
     patience: Duration,
     state: Mutex<State>,
 }
 
 struct State {
-    redis: ConnectionManager,
+    redis: Link,
     /// How often it was made anew: what an older one brings says nothing about this one.
     generation: u64,
     /// When the first call was made of those that failed since the last answer.
@@ -43,27 +46,31 @@ struct State {
 }
 
 impl Connection {
-    /// Connects.
-    pub(crate) async fn open(client: Client, patience: Duration) -> RedisResult<Self> {
-        let config = config(patience);
-        let redis = ConnectionManager::new_with_config(client.clone(), config).await?;
-        Ok(Self(Arc::new(Watched {
-            client,
+    /// Connects, and asks every server that answers what it is. Returns also a client for each, for subscriptions.
+    pub(crate) async fn open(options: &BrokerOptions) -> Result<(Self, Vec<Client>), ConnectError> {
+        let servers = node::clients(options)?;
+        node::check(&servers, options).await?;
+        let patience = options.response_timeout;
+        let link = if options.nodes.is_empty() {
+            Link::to_server(&servers[0], patience).await
+        } else {
+            Link::to_cluster(&servers, patience).await
+        };
+        let watched = Watched {
+            servers: servers.clone(),
             patience,
             state: Mutex::new(State {
-                redis,
+                redis: link.map_err(ConnectError::Unreachable)?,
                 generation: 0,
                 failing_since: None,
                 told: false,
             }),
-        })))
+        };
+        Ok((Self(Arc::new(watched)), servers))
     }
 
     /// Makes a call on the connection as it is now, which must answer in time whatever the client library does.
-    async fn call<T>(
-        &self,
-        call: impl AsyncFnOnce(ConnectionManager) -> RedisResult<T>,
-    ) -> RedisResult<T> {
+    async fn call<T>(&self, call: impl AsyncFnOnce(Link) -> RedisResult<T>) -> RedisResult<T> {
         let (redis, generation) = self.0.current();
         let asked_at = Instant::now();
         let answer = timeout(self.0.patience, call(redis)).await;
@@ -76,8 +83,16 @@ impl Connection {
     }
 }
 
+impl State {
+    fn renew(&mut self, link: Link) {
+        self.redis = link;
+        self.generation += 1;
+        self.failing_since = None;
+    }
+}
+
 impl Watched {
-    fn current(&self) -> (ConnectionManager, u64) {
+    fn current(&self) -> (Link, u64) {
         let state = self.state();
         (state.redis.clone(), state.generation)
     }
@@ -90,7 +105,7 @@ impl Watched {
         }
     }
 
-    fn failed(&self, generation: u64, asked_at: Instant, error: &RedisError) {
+    fn failed(self: &Arc<Self>, generation: u64, asked_at: Instant, error: &RedisError) {
         let mut state = self.state();
         if state.generation != generation {
             return;
@@ -102,19 +117,43 @@ impl Watched {
     }
 
     /// The old connection ends with the last call that still waits in it.
-    fn rebuild(&self, state: &mut State, since: Instant, error: &RedisError) {
-        let config = config(self.patience);
-        match ConnectionManager::new_lazy_with_config(self.client.clone(), config) {
-            Ok(redis) => state.redis = redis,
-            // It cannot: the same client and configuration have made one before.
-            Err(refused) => return debug!(error = %refused, "no new connection"),
+    fn rebuild(self: &Arc<Self>, state: &mut State, since: Instant, error: &RedisError) {
+        match &state.redis {
+            Link::Server(_) => match Link::to_server_lazily(&self.servers[0], self.patience) {
+                Ok(link) => state.renew(link),
+                // It cannot: the same client and configuration have made one before.
+                Err(refused) => return debug!(error = %refused, "no new connection"),
+            },
+            // Where each node is must be asked first; until that is known the old one is used.
+            Link::Cluster(_) => {
+                state.failing_since = None;
+                let (watched, generation) = (Arc::clone(self), state.generation);
+                tokio::spawn(async move { watched.rebuild_cluster(generation).await });
+            }
         }
-        state.generation += 1;
-        state.failing_since = None;
         if std::mem::replace(&mut state.told, true) {
             count_rebuilt("commands");
         } else {
             rebuilt("commands", since.elapsed(), error);
+        }
+    }
+
+    async fn rebuild_cluster(&self, generation: u64) {
+        match timeout(
+            self.patience,
+            Link::to_cluster(&self.servers, self.patience),
+        )
+        .await
+        {
+            Ok(Ok(link)) => {
+                let mut state = self.state();
+                if state.generation == generation {
+                    state.renew(link);
+                }
+            }
+            // The next call that fails for so long tries again.
+            Ok(Err(error)) => debug!(error = %error, "no new connection to the cluster"),
+            Err(_) => debug!("no new connection to the cluster in time"),
         }
     }
 
@@ -142,19 +181,9 @@ pub(crate) fn no_answer() -> RedisError {
     io::Error::from(io::ErrorKind::TimedOut).into()
 }
 
-fn config(patience: Duration) -> ConnectionManagerConfig {
-    ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(patience))
-        // Every call has a limit that does not depend on the library.
-        .set_response_timeout(None)
-        .set_number_of_retries(2)
-        .set_min_delay(MIN_RECONNECT_DELAY)
-        .set_max_delay(MAX_RECONNECT_DELAY)
-}
-
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(self.call(async move |mut redis| redis.send_packed_command(command).await))
+        Box::pin(self.call(async move |mut redis| redis.req_packed_command(command).await))
     }
 
     fn req_packed_commands<'a>(
@@ -165,12 +194,12 @@ impl ConnectionLike for Connection {
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(
             self.call(async move |mut redis| {
-                redis.send_packed_commands(pipeline, offset, count).await
+                redis.req_packed_commands(pipeline, offset, count).await
             }),
         )
     }
 
     fn get_db(&self) -> i64 {
-        self.0.client.get_connection_info().redis_settings().db()
+        self.0.state().redis.get_db()
     }
 }

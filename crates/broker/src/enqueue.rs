@@ -1,6 +1,6 @@
 //! New jobs.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use bulkhead_domain::{Class, ConnectionId, Job, JobId, Priority, TenantId};
 use futures_util::future::join_all;
@@ -10,6 +10,7 @@ use redis::{RedisError, Value};
 use crate::{
     body,
     broker::Broker,
+    keys::ShardKey,
     reply::{bytes, number, unexpected},
     script::{self, Call},
 };
@@ -178,8 +179,8 @@ impl Broker {
         mut entries: Vec<Entry<'_>>,
         existing: Existing,
     ) -> Result<Vec<(usize, Enqueued)>, EnqueueError> {
-        // One push for all that a queue gets; stable, so that each queue keeps its order.
-        entries.sort_by_key(queue_of);
+        // One push for all that a queue gets, and few tenants in a batch; stable, so that each queue keeps its order.
+        entries.sort_by_key(|entry| (entry.job.tenant, queue_of(entry)));
         let mut answers = Vec::with_capacity(entries.len());
         for batch in entries.chunks(BATCH) {
             self.enqueue_batch(shard, batch, existing, &mut answers)
@@ -212,7 +213,7 @@ impl Broker {
             call.arg(entry.job.id.uuid().as_bytes()).arg(&body[..]);
         }
         for group in batch.chunk_by(|one, next| queue_of(one) == queue_of(next)) {
-            add_group(&mut call, group);
+            add_group(&mut call, self.shard(shard), group);
         }
         let reply: Vec<Value> = call.run(&self.redis).await?;
         match reply.first().and_then(bytes) {
@@ -285,23 +286,25 @@ impl Enqueued {
     }
 }
 
-/// What the bodies of each tenant take.
-fn bytes_by_tenant(batch: &[Entry<'_>], bodies: &[Vec<u8>]) -> HashMap<TenantId, usize> {
-    let mut bytes = HashMap::new();
+/// What the bodies of each tenant take; the batch is sorted by tenant.
+fn bytes_by_tenant(batch: &[Entry<'_>], bodies: &[Vec<u8>]) -> Vec<(TenantId, usize)> {
+    let mut bytes: Vec<(TenantId, usize)> = Vec::new();
     for (entry, body) in batch.iter().zip(bodies) {
-        *bytes.entry(entry.job.tenant).or_default() += body.len();
+        match bytes.last_mut() {
+            Some((tenant, sum)) if *tenant == entry.job.tenant => *sum += body.len(),
+            _ => bytes.push((entry.job.tenant, body.len())),
+        }
     }
     bytes
 }
 
 /// Where jobs that are pushed together go.
-fn add_group(call: &mut Call, group: &[Entry<'_>]) {
+fn add_group(call: &mut Call, shard: &ShardKey, group: &[Entry<'_>]) {
     if let Some((connection, priority)) = queue_of(&group[0]) {
-        let priority = [b'0' + priority.get()];
-        call.arg(&[&connection.uuid().as_bytes()[..], &priority].concat()[..])
-            .arg(&group[0].job.tenant.uuid().as_bytes()[..]);
+        let priority = b'0' + priority.get();
+        call.arg(&shard.queue(connection.uuid().as_bytes(), priority)[..]);
     } else {
-        call.arg("").arg("");
+        call.arg("");
     }
     call.arg(group.len());
     for time_us in group.iter().filter_map(|entry| entry.not_before_us) {

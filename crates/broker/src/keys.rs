@@ -35,6 +35,11 @@ impl ShardKey {
         &self.tag
     }
 
+    /// A second key that never exists; `script.rs` says what for.
+    pub(crate) fn whole(&self) -> String {
+        self.key("whole")
+    }
+
     /// The shard's key called `name`.
     pub(crate) fn key(&self, name: &str) -> String {
         format!("{}:{name}", self.tag)

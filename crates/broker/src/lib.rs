@@ -2,7 +2,8 @@
 //!
 //! | module | noun |
 //! |---|---|
-//! | `broker`, `options`, `connection` | a process's connection, for one class, and the watch over it |
+//! | `broker`, `options` | a process's connection, for one class |
+//! | `connection`, `link`, `node` | how it reaches one server, or a cluster, and the watch over it |
 //! | `enqueue`, `fetch`, `acknowledge`, `turn`, `renew`, `reap`, `forgive` | the life of a job; [`Lease`] is the right to run it |
 //! | `wake` | being told that there is something to fetch |
 //! | `permit`, `permits` | the right to make one call, and Amazon's budget |
@@ -28,8 +29,10 @@ mod inspect;
 mod keys;
 mod lane;
 mod lease;
+mod link;
 #[cfg(feature = "mutants")]
 pub mod mutants;
+mod node;
 mod options;
 mod permit;
 mod permits;
@@ -49,7 +52,7 @@ mod wake;
 
 pub use self::acknowledge::{AcknowledgeError, Acknowledged, Acknowledgement, Outcome};
 pub use self::boot_clock::BootInstant;
-pub use self::broker::{Broker, ConnectError};
+pub use self::broker::Broker;
 pub use self::cancel::Cancelled;
 pub use self::caps::{CapScope, SetCapError};
 pub use self::enqueue::{EnqueueError, Enqueued};
@@ -58,6 +61,7 @@ pub use self::fetch::{FetchError, FetchRequest, Fetched, Leased};
 pub use self::forgive::ForgiveError;
 pub use self::inspect::{InspectError, JobEntry, JobFilter, JobState, Presence};
 pub use self::lease::Lease;
+pub use self::node::ConnectError;
 pub use self::options::{BrokerClock, BrokerOptions, TestClock};
 pub use self::permit::{Permit, PermitAnswer, PermitExpired, PermitSubject, Stop};
 pub use self::permits::{PermitError, Permits};

@@ -9,7 +9,7 @@ use std::{
     sync::{LazyLock, Mutex, PoisonError},
 };
 
-use crate::script;
+use crate::script::{self, Text};
 
 const MARK: &str = " -- guard ";
 const HEADS: [&str; 5] = ["if ", "elseif ", "while ", "and ", "or "];
@@ -33,15 +33,15 @@ pub fn guards() -> Vec<&'static str> {
 }
 
 /// `text` without the guard; `None` if it does not have it.
-pub(crate) fn without(text: &'static str, guard: &'static str) -> Option<&'static redis::Script> {
-    type Known = HashMap<(usize, &'static str), Option<&'static redis::Script>>;
+pub(crate) fn without(text: &'static str, guard: &'static str) -> Option<&'static Text> {
+    type Known = HashMap<(usize, &'static str), Option<&'static Text>>;
     static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     *known
         .entry((text.as_ptr().addr(), guard))
         .or_insert_with(|| {
             // As many as there are guards and scripts, and only in tests.
-            mutate(text, guard).map(|text| &*Box::leak(Box::new(redis::Script::new(&text))))
+            mutate(text, guard).map(|text| &*Box::leak(Box::new(Text::new(text))))
         })
 }
 

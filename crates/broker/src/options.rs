@@ -17,11 +17,14 @@ use secrecy::SecretString;
 pub struct BrokerOptions {
     /// `redis://…`, `rediss://…` or `redis+unix:///path`; may carry a password.
     pub url: SecretString,
+    /// Nodes of the cluster that the URL's server belongs to, each as `host:port`, with the URL's login and encryption:
+    /// one is enough, also the URL's own; the others are found through it. Empty for a single server.
+    pub nodes: Vec<String>,
     /// Shards per class; a connection belongs to one of them for ever.
     pub shards: u16,
     /// How long a lease lasts after a fetch or a renewal, by Redis time.
     pub visibility_timeout: Duration,
-    /// Enqueuing is refused while the bodies of a class take more than this in Redis, over all its shards.
+    /// Enqueuing is refused while the bodies of a class take more than this, over all its shards.
     pub high_water_bytes: u64,
     /// Enqueuing answers [`TenantFull`](crate::Enqueued::TenantFull) for a tenant whose living jobs' bodies would take
     /// more than this in a class. Each shard allows its part: a tenant with connections on some shards only is full
@@ -41,11 +44,13 @@ pub struct BrokerOptions {
 }
 
 impl BrokerOptions {
-    /// The defaults: 4 shards, leases of 10 s, 1 GiB and 256 MiB for a tenant, 3 crashes, answers within 2 s, Redis's clock.
+    /// The defaults: a single server, 4 shards, leases of 10 s, 1 GiB and 256 MiB for a tenant, 3 crashes, answers within 2 s,
+    /// Redis's clock.
     #[must_use]
     pub const fn new(url: SecretString) -> Self {
         Self {
             url,
+            nodes: Vec::new(),
             shards: 4,
             visibility_timeout: Duration::from_secs(10),
             high_water_bytes: 1 << 30,

@@ -1,23 +1,29 @@
 //! The Lua scripts: loaded once, called by hash, loaded again when Redis has forgotten them.
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
-use redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, ToRedisArgs};
+use redis::{Arg, Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, ToRedisArgs};
 
 use crate::{connection::Connection, keys::ShardKey};
 
 /// One script, with the shared functions of `lua/lane.lua` in front.
 pub(crate) struct Script {
-    whole: LazyLock<redis::Script>,
+    whole: LazyLock<Text>,
     #[cfg(feature = "mutants")]
     text: &'static str,
+}
+
+/// What is called, and its name.
+pub(crate) struct Text {
+    code: Cow<'static, str>,
+    hash: String,
 }
 
 macro_rules! script {
     ($text:expr) => {{
         const TEXT: &str = $text;
         Script {
-            whole: LazyLock::new(|| redis::Script::new(TEXT)),
+            whole: LazyLock::new(|| Text::new(TEXT)),
             #[cfg(feature = "mutants")]
             text: TEXT,
         }
@@ -81,25 +87,30 @@ pub(crate) static TURN: Script = script!(concat!(
 
 impl Script {
     /// A call of this script on `shard` at the time `now` (empty: Redis's own).
+    ///
+    /// Of the two keys only the first is used, and neither exists. While a cluster moves the shard's slot, its keys lie
+    /// on two nodes. With a single missing key the old node would send the script on to the new one, which would run it
+    /// on its half of the shard; with two of them the new one says `TRYAGAIN` until it has the whole slot.
     pub(crate) fn on(&'static self, shard: &ShardKey, now: &str) -> Call {
         let mut command = redis::cmd("EVALSHA");
         let code = self.code(shard);
         command
-            .arg(code.get_hash())
-            .arg(1)
+            .arg(&code.hash)
+            .arg(2)
             .arg(shard.tag())
+            .arg(shard.whole())
             .arg(now);
         Call { code, command }
     }
 
     #[cfg(not(feature = "mutants"))]
-    fn code(&'static self, _: &ShardKey) -> &'static redis::Script {
+    fn code(&'static self, _: &ShardKey) -> &'static Text {
         &self.whole
     }
 
     /// Without the guard that `shard`'s broker is to do without.
     #[cfg(feature = "mutants")]
-    fn code(&'static self, shard: &ShardKey) -> &'static redis::Script {
+    fn code(&'static self, shard: &ShardKey) -> &'static Text {
         let mutant = shard.mutant();
         mutant
             .and_then(|guard| crate::mutants::without(self.text, guard))
@@ -112,9 +123,19 @@ impl Script {
     }
 }
 
+impl Text {
+    pub(crate) fn new(code: impl Into<Cow<'static, str>>) -> Self {
+        let code = code.into();
+        Self {
+            hash: redis::Script::new(&code).get_hash().to_owned(),
+            code,
+        }
+    }
+}
+
 /// A script with its arguments.
 pub(crate) struct Call {
-    code: &'static redis::Script,
+    code: &'static Text,
     command: Cmd,
 }
 
@@ -124,15 +145,27 @@ impl Call {
         self
     }
 
-    /// Runs it; after a restart or a `SCRIPT FLUSH` loads the script first.
+    /// Runs it; after a restart or a `SCRIPT FLUSH`, and on a node that has just got the shard, the script is sent
+    /// along. Not loaded by a call of its own: that would have to find the same node.
     pub(crate) async fn run<T: FromRedisValue>(&self, connection: &Connection) -> RedisResult<T> {
         let mut connection = connection.clone();
         match self.command.query_async(&mut connection).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.code.load_async(&mut connection).await?;
-                self.command.query_async(&mut connection).await
+                self.in_full().query_async(&mut connection).await
             }
             answered => answered,
         }
+    }
+
+    fn in_full(&self) -> Cmd {
+        let mut command = redis::cmd("EVAL");
+        command.arg(&*self.code.code);
+        // Without `EVALSHA` and the hash.
+        for argument in self.command.args_iter().skip(2) {
+            if let Arg::Simple(argument) = argument {
+                command.arg(argument);
+            }
+        }
+        command
     }
 }

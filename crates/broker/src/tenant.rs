@@ -139,10 +139,10 @@ impl Broker {
             let mut command = redis::cmd("HSCAN");
             command.arg(shard.key("bytes")).arg(cursor);
             command.arg("COUNT").arg(PAGE);
-            let (next, page): (u64, Vec<(Vec<u8>, u64)>) =
+            let (next, page): (u64, Vec<(Vec<u8>, String)>) =
                 command.query_async(&mut self.redis.clone()).await?;
-            for (id, bytes) in page {
-                if let Ok(id) = Uuid::from_slice(&id) {
+            for (id, padded) in page {
+                if let (Ok(id), Ok(bytes)) = (Uuid::from_slice(&id), padded.trim_end().parse()) {
                     found.insert(TenantId::new(id), bytes);
                 }
             }

@@ -1,6 +1,6 @@
 //! Being told that something can be run, instead of asking again and again.
 
-use std::{sync::Arc, time::Duration};
+use std::{process, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use redis::{Client, RedisResult, aio::PubSub};
@@ -18,6 +18,8 @@ use crate::{
 /// A subscription to the class's shards, on a connection of its own: it waits without a limit, so no response timeout
 /// may end it; one that has been quiet is asked whether it still lives, and made anew if it does not answer. A message
 /// only says *look*; what is to be found stands in Redis.
+///
+/// Every node of a cluster hears what is published on any of them: one is listened to, and when that ends the next.
 ///
 /// Clones share it; the last one ends it.
 #[derive(Debug, Clone)]
@@ -62,7 +64,7 @@ impl Broker {
         let channels: Vec<String> = self.shards.iter().map(|shard| shard.key(channel)).collect();
         let (sender, counts) = watch::channel(vec![0; channels.len()]);
         let subscription = Subscription {
-            client: self.client.clone(),
+            servers: Arc::clone(&self.servers),
             name: channel,
             channels,
             patience: self.options.response_timeout,
@@ -101,7 +103,8 @@ impl Wakes {
 
 /// What the listener does.
 struct Subscription {
-    client: Client,
+    /// Where it may listen.
+    servers: Arc<[Client]>,
     name: &'static str,
     channels: Vec<String>,
     /// How long subscribing, or a sign of life, may take.
@@ -112,8 +115,8 @@ struct Subscription {
 impl Subscription {
     /// Counts messages, for ever. While there is no subscription workers look by time.
     async fn listen(self) {
-        loop {
-            if let Ok(Ok(pubsub)) = time::timeout(self.patience, self.subscribe()).await {
+        for client in in_turn(&self.servers) {
+            if let Ok(Ok(pubsub)) = time::timeout(self.patience, self.subscribe(client)).await {
                 // Whatever was said before the subscription was not heard.
                 self.counts
                     .send_modify(|counts| counts.iter_mut().for_each(|count| *count += 1));
@@ -123,8 +126,8 @@ impl Subscription {
         }
     }
 
-    async fn subscribe(&self) -> RedisResult<PubSub> {
-        let mut pubsub = self.client.get_async_pubsub().await?;
+    async fn subscribe(&self, client: &Client) -> RedisResult<PubSub> {
+        let mut pubsub = client.get_async_pubsub().await?;
         pubsub.subscribe(&self.channels).await?;
         Ok(pubsub)
     }
@@ -154,4 +157,10 @@ impl Subscription {
             self.counts.send_modify(|counts| counts[shard] += 1);
         }
     }
+}
+
+/// For ever, from another one in each process: a node does not serve the whole fleet while others do nothing.
+fn in_turn(servers: &[Client]) -> impl Iterator<Item = &Client> {
+    let first = usize::try_from(process::id()).unwrap_or_default() % servers.len().max(1);
+    servers.iter().cycle().skip(first)
 }

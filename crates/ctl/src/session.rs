@@ -95,6 +95,7 @@ impl Session {
             shards: self.config.broker.shards,
             high_water_bytes: self.config.broker.high_water_bytes,
             tenant_high_water_bytes: self.config.broker.tenant_high_water_bytes,
+            nodes: self.config.redis.nodes.clone(),
             ..BrokerOptions::new(url.clone())
         };
         let connect = async { Ok::<_, Infallible>(Broker::connect(&options, Class::Sync).await) };

@@ -6,6 +6,7 @@ mod logins;
 mod member;
 mod onboarding;
 mod options;
+mod redis;
 
 use std::{
     fs,
@@ -22,8 +23,9 @@ pub use self::{
     member::{Member, MemberOptions, Metrics},
     onboarding::{APPLICATION, Night, Onboarded, TenantPlan, tenant_plans},
     options::FleetOptions,
+    redis::FleetRedis,
 };
-use crate::{PostgresOptions, PostgresServer, RedisOptions, RedisServer, folder::ServerFolder};
+use crate::{PostgresOptions, PostgresServer, folder::ServerFolder};
 
 /// The database of the fleet.
 pub const DATABASE: &str = "bulkhead";
@@ -38,7 +40,7 @@ pub struct Fleet {
     /// The fleet's Postgres, migrated.
     pub postgres: PostgresServer,
     /// The fleet's Redis.
-    pub redis: RedisServer,
+    pub redis: FleetRedis,
     /// The simulated Amazon.
     pub amazon: Amazon,
     /// Of each class in Redis.
@@ -58,12 +60,8 @@ impl Fleet {
         let logins = RedisLogins::new();
         let (redis, postgres, amazon) = tokio::try_join!(
             async {
-                let users = logins.users();
-                let started = RedisServer::start(RedisOptions {
-                    users,
-                    ..Default::default()
-                });
-                started.await.map_err(anyhow::Error::from)
+                let redis = FleetRedis::start(options.redis_cluster, logins.users()).await;
+                redis.map_err(anyhow::Error::from)
             },
             async {
                 let durable = options.durable;
@@ -167,11 +165,13 @@ impl Fleet {
         let ready = &self.amazon.ready;
         let text = format!(
             "# Written by the dev stack. URLs of Postgres and Redis, and keyrings, differ by class and come from the environment.\n\
+             [redis]\nnodes = {nodes:?}\n\n\
              [amazon]\nlwa_url = \"{lwa}\"\ntime_scale = {scale:?}\njitter_ms = {jitter}\n\n\
              [amazon.endpoints]\nna = \"{na}\"\neu = \"{eu}\"\nfe = \"{fe}\"\n\n\
              [broker]\nvisibility_timeout_ms = {visibility}\n\n\
              [worker]\nconcurrency = {concurrency}\n\n\
              [scheduler]\ntick_ms = {tick}\n",
+            nodes = self.redis.addresses(),
             lwa = ready.lwa_url,
             scale = self.options.time_scale,
             jitter = self.options.jitter_ms,

@@ -79,12 +79,21 @@ pub(crate) fn postgres_accepts(socket: &Path) -> io::Result<bool> {
 }
 
 /// A TCP port of the loopback interface that was free a moment ago.
+///
+/// Of no ephemeral range: while its server is down and clients ask for it, the kernel could give such a port to one of
+/// the clients.
 pub(crate) fn free_port() -> Result<u16, StartError> {
-    let listener =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-    listener
-        .map(|address| address.port())
-        .map_err(StartError::prepare("a free TCP port"))
+    const PORTS: std::ops::Range<u16> = 10_000..30_000;
+    const TRIES: u32 = 100;
+    let mut last = io::ErrorKind::AddrInUse.into();
+    for _ in 0..TRIES {
+        let port = rand::random_range(PORTS);
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(_) => return Ok(port),
+            Err(error) => last = error,
+        }
+    }
+    Err(StartError::prepare("a free TCP port")(last))
 }
 
 fn connect(socket: &Path) -> io::Result<UnixStream> {

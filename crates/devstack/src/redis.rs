@@ -92,9 +92,24 @@ impl RedisServer {
         format!("redis+unix://{}", self.socket().display())
     }
 
-    /// `redis://127.0.0.1:port`, if it was started with [`RedisOptions::tcp`].
+    /// `redis://127.0.0.1:port`, of whoever may do everything, if it was started with [`RedisOptions::tcp`].
     pub fn tcp_url(&self) -> Option<String> {
-        self.port.map(|port| format!("redis://127.0.0.1:{port}"))
+        match &self.admin {
+            Some(admin) => self.tcp_url_of(admin),
+            None => self.port.map(|port| format!("redis://127.0.0.1:{port}")),
+        }
+    }
+
+    /// The same of one of [`RedisOptions::users`].
+    pub fn tcp_url_of(&self, user: &RedisUser) -> Option<String> {
+        let login = format!("{}:{}", user.name(), user.password());
+        self.port
+            .map(|port| format!("redis://{login}@127.0.0.1:{port}"))
+    }
+
+    /// Who may do everything, if there are logins.
+    pub(crate) fn admin(&self) -> Option<&RedisUser> {
+        self.admin.as_ref()
     }
 
     /// Its Unix socket.

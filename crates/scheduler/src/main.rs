@@ -1,6 +1,6 @@
 //! The process `bulkhead-scheduler`.
 
-use std::process::ExitCode;
+use std::{convert::Infallible, process::ExitCode};
 
 use bulkhead_broker::{Broker, BrokerOptions};
 use bulkhead_domain::Class;
@@ -71,15 +71,19 @@ async fn connect(shell: &Shell) -> anyhow::Result<Scheduler> {
         visibility_timeout: config.broker.visibility_timeout,
         high_water_bytes: config.broker.high_water_bytes,
         tenant_high_water_bytes: config.broker.tenant_high_water_bytes,
+        nodes: config.redis.nodes.clone(),
         ..BrokerOptions::new(redis.clone())
     };
+    let url = redis.expose_secret();
     // The class is only where the connection begins; jobs go to the class of their kind.
-    let broker = reach(
-        "Redis",
-        redis.expose_secret(),
-        Broker::connect(&options, Class::Sync),
-    )
-    .await?;
+    let connect = async { Ok::<_, Infallible>(Broker::connect(&options, Class::Sync).await) };
+    let broker = match reach("Redis", url, connect).await? {
+        Ok(broker) => broker,
+        Err(error @ bulkhead_broker::ConnectError::Unreachable(_)) => {
+            return Err(StartError::dependency("Redis", url, error).into());
+        }
+        Err(error) => return Err(StartError::refused(error.to_string()).into()),
+    };
     let scheduler = Scheduler::new(store, &broker);
     Ok(scheduler.with_grant_lifetime(config.scheduler.grant_lifetime))
 }

@@ -13,6 +13,7 @@ use bulkhead_broker::{
     Renewed, WakeMark, Wakes,
 };
 use bulkhead_domain::Class;
+use futures_util::future::join_all;
 use tokio::{runtime, time::sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{error, info, warn};
@@ -59,9 +60,13 @@ impl Beat {
             ended: _ended,
         } = self;
         let period = options.visibility_timeout / BEATS_PER_LEASE;
+        // A call that outlasts a beat keeps the next one from the shards that answer.
+        let options = BrokerOptions {
+            response_timeout: options.response_timeout.min(period),
+            ..options
+        };
         tokio::select! {
-            () = end.cancelled() => {}
-            () = renew_and_reap(&options, class, &running, &waits, contact, period) => {}
+            () = renew_and_reap(&options, class, &running, &waits, contact, period, &end) => {}
             // Beside it, not after it: a call to a Redis that hangs outlasts a lease.
             () = expire(&running, period) => {}
         }
@@ -75,22 +80,38 @@ async fn renew_and_reap(
     waits: &Waits,
     mut contact: Contact,
     period: Duration,
+    end: &CancellationToken,
 ) {
-    let broker = connect(options, class, &mut contact).await;
+    let connecting = connect(options, class, &mut contact);
+    let Some(broker) = end.run_until_cancelled(connecting).await else {
+        return;
+    };
     let cancellations = broker.cancellations();
-    loop {
+    while !end.is_cancelled() {
         let heard = cancellations.mark();
         let next = BootInstant::now().after(period);
-        let beaten = async {
-            renew(&broker, running).await?;
-            reap(&broker).await?;
-            waits.flush(&broker).await?;
-            contact.answered();
-            stop_cancelled(&broker, running, &cancellations, heard, next).await
+        let beat = async {
+            let renewed = renew(&broker, running).await;
+            // Also if a shard does not answer: what workers of the others left is taken back.
+            renewed.and(reap(&broker).await)
         };
-        if let Err(away) = beaten.await {
-            sleep(contact.failed(&away)).await;
+        let Some(mut beaten) = end.run_until_cancelled(beat).await else {
+            return;
+        };
+        if beaten.is_ok() {
+            // Never dropped half-way: what was taken would be lost, or counted twice.
+            beaten = waits.flush(&broker).await.map_err(Away::from);
         }
+        let rest = async {
+            if beaten.is_ok() {
+                contact.answered();
+                beaten = stop_cancelled(&broker, running, &cancellations, heard, next).await;
+            }
+            if let Err(away) = beaten {
+                sleep(contact.failed(&away)).await;
+            }
+        };
+        end.run_until_cancelled(rest).await;
     }
 }
 
@@ -146,23 +167,27 @@ enum Away {
     Waits(#[from] InspectError),
 }
 
+/// The shards beside each other: one whose node of a cluster does not answer must not cost the others their leases.
 async fn renew(broker: &Broker, running: &Running) -> Result<(), Away> {
-    for (shard, leases) in running.by_shard() {
+    let renewals = running.by_shard().into_iter().map(async |(shard, leases)| {
         let asked_at = BootInstant::now();
         let answers = broker.renew(shard, &leases).await?;
         note(running, &leases, &answers, |lease| {
             running.renewed(lease, asked_at, broker.visibility_timeout());
         });
-    }
+        Ok(())
+    });
+    let renewed = join_all(renewals).await;
     metrics::gauge!("bulkhead_leases_held").set(u32::try_from(running.len()).unwrap_or(u32::MAX));
-    Ok(())
+    renewed.into_iter().collect()
 }
 
 async fn reap(broker: &Broker) -> Result<(), Away> {
-    for shard in 0..broker.shards() {
+    let reaped = (0..broker.shards()).map(async |shard| {
         report(shard, &broker.reap(shard, REAP).await?);
-    }
-    Ok(())
+        Ok(())
+    });
+    join_all(reaped).await.into_iter().collect()
 }
 
 fn note(running: &Running, leases: &[Lease], answers: &[Renewed], extended: impl Fn(&Lease)) {

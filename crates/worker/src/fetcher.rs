@@ -67,6 +67,7 @@ impl Fetcher {
             match self.visit(shard, room).await {
                 Ok(()) => self.contact.answered(),
                 Err(away) => {
+                    shard.failed();
                     self.gathered.leave_to_fetcher([]);
                     let pause = tokio::time::sleep(self.contact.failed(&away));
                     let _ = self.before_drain(pause).await;
@@ -219,6 +220,8 @@ struct Shard {
     unanswered: bool,
     /// When there may be something to fetch.
     due: Instant,
+    /// In a row.
+    failures: u32,
 }
 
 impl Shards {
@@ -231,6 +234,7 @@ impl Shards {
             sequence,
             unanswered: false,
             due,
+            failures: 0,
         });
         Self {
             mark: wakes.mark(),
@@ -290,7 +294,16 @@ impl Shard {
     fn answered(&mut self, wake: Duration) {
         self.sequence += 1;
         self.unanswered = false;
+        self.failures = 0;
         self.due = Instant::now() + wake;
+    }
+
+    /// It may be this shard's node of a cluster alone that is away: after the second try the others have their turn.
+    fn failed(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures > 1 {
+            self.due = Instant::now() + LONGEST_SLEEP;
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A worker process: from its configuration to its drain.
 
+use std::convert::Infallible;
+
 use bulkhead_broker::BrokerOptions;
 use bulkhead_domain::{Backoff, Class, Margins, WorkerId};
 use bulkhead_service::{Config, Shell, StartError, reach};
@@ -22,8 +24,7 @@ pub async fn run<H: Handler>(
     let config = &shell.config;
     let store = store(shell, class).await?;
     let options = broker_options(config)?;
-    let url = options.url.expose_secret();
-    let queue = reach("Redis", url, Queue::connect(&options, class)).await?;
+    let queue = queue(&options, class).await?;
     let margins = Margins {
         jitter: config.amazon.jitter,
         ..Margins::default()
@@ -53,6 +54,18 @@ async fn store(shell: &Shell, class: Class) -> anyhow::Result<Store> {
     }
 }
 
+async fn queue(options: &BrokerOptions, class: Class) -> Result<Queue, StartError> {
+    let url = options.url.expose_secret();
+    let connect = async { Ok::<_, Infallible>(Queue::connect(options, class).await) };
+    match reach("Redis", url, connect).await? {
+        Ok(queue) => Ok(queue),
+        Err(error @ bulkhead_broker::ConnectError::Unreachable(_)) => {
+            Err(StartError::dependency("Redis", url, error))
+        }
+        Err(error) => Err(StartError::refused(error.to_string())),
+    }
+}
+
 fn broker_options(config: &Config) -> anyhow::Result<BrokerOptions> {
     let broker = &config.broker;
     Ok(BrokerOptions {
@@ -60,6 +73,7 @@ fn broker_options(config: &Config) -> anyhow::Result<BrokerOptions> {
         visibility_timeout: broker.visibility_timeout,
         high_water_bytes: broker.high_water_bytes,
         tenant_high_water_bytes: broker.tenant_high_water_bytes,
+        nodes: config.redis.nodes.clone(),
         ..BrokerOptions::new(config.redis.url()?.clone())
     })
 }

@@ -5,27 +5,36 @@ use std::{fs, path::Path, time::Duration};
 use bulkhead_broker::{
     Acknowledgement, Broker, BrokerOptions, Fences, FetchRequest, InspectError, Outcome,
 };
+use bulkhead_devstack::{RedisCluster, RedisServer};
 use bulkhead_domain::{Class, JobKind};
 use redis::{ErrorKind, aio::MultiplexedConnection};
 
-use crate::fixture::{Fixture, Worker, job};
+use crate::{
+    cluster,
+    fixture::{Fixture, Worker, job},
+};
 
 /// The login that a file describes, with a password.
 fn load(fixture: &Fixture, identity: &str) -> String {
+    let name = load_into(&fixture.redis, identity);
+    format!("{}?user={name}&pass=secret", fixture.redis.url())
+}
+
+/// The login's name.
+fn load_into(redis: &RedisServer, identity: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../deploy/identities")
         .join(identity)
         .join("redis.acl");
     let text = fs::read_to_string(path).unwrap();
     let rules = text.trim().strip_prefix("user ").unwrap();
-    let answer = fixture
-        .redis
+    let answer = redis
         .command(&format!("ACL SETUSER {rules} >secret"))
         .unwrap();
     assert_eq!(answer, "+OK", "{identity}");
     let name = rules.split(' ').next().unwrap();
     assert_eq!(name, format!("bulkhead-{identity}"));
-    format!("{}?user={name}&pass=secret", fixture.redis.url())
+    name.to_owned()
 }
 
 async fn broker(url: &str, class: Class) -> Broker {
@@ -222,4 +231,24 @@ async fn until<T>(something: impl AsyncFn() -> Option<T>) -> T {
     };
     let waited = tokio::time::timeout(Duration::from_secs(30), asking).await;
     waited.expect("within 30 s")
+}
+
+#[tokio::test]
+async fn a_class_can_do_its_work_under_its_own_identity_on_every_node_of_a_cluster() {
+    let cluster = RedisCluster::start().await.unwrap();
+    for node in cluster.nodes() {
+        assert_eq!(load_into(node, "sync"), "bulkhead-sync");
+        assert_eq!(node.command("ACL SETUSER default off").unwrap(), "+OK");
+    }
+    let mut options = cluster::options(&cluster);
+    let address = &cluster.addresses()[0];
+    options.url = format!("redis://bulkhead-sync:secret@{address}").into();
+    let broker = Broker::connect(&options, Class::Sync).await.unwrap();
+    let wakes = broker.wakes();
+    wakes.wait(&wakes.mark(), Duration::from_secs(60)).await;
+    let jobs: Vec<_> = (0..40).map(|n| job(n, 1, n)).collect();
+    broker.enqueue(&jobs).await.unwrap();
+    assert_eq!(broker.stats().await.unwrap().total.queued, 40);
+    let other = broker.for_class(Class::Purge);
+    other.stats().await.unwrap_err();
 }

@@ -8,6 +8,7 @@
 
 mod bounds;
 mod caps;
+mod cluster;
 mod conformance;
 mod contracts;
 mod fairness;

@@ -13,6 +13,8 @@ pub struct FleetOptions {
     pub time_scale: f64,
     /// Where configuration, keys and logs go; a temporary folder if it is not given.
     pub folder: Option<PathBuf>,
+    /// A Redis Cluster of three nodes instead of one server.
+    pub redis_cluster: bool,
     /// Flush Postgres to disk as in production.
     pub durable: bool,
     /// J of the permits, in milliseconds.
@@ -33,6 +35,7 @@ impl Default for FleetOptions {
             seed: 1,
             time_scale: 100.0,
             folder: None,
+            redis_cluster: false,
             durable: false,
             jitter_ms: 50,
             visibility_timeout_ms: 10_000,

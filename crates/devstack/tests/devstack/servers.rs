@@ -2,7 +2,9 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use bulkhead_devstack::{PostgresOptions, PostgresServer, RedisOptions, RedisServer, StartError};
+use bulkhead_devstack::{
+    PostgresOptions, PostgresServer, RedisCluster, RedisOptions, RedisServer, StartError,
+};
 use sqlx::{Connection, PgConnection};
 
 #[tokio::test]
@@ -167,4 +169,27 @@ async fn a_kept_folder_holds_data_and_logs_and_is_used_again() {
 /// `postgres` must reach the folder when root runs this.
 fn world_may_enter() -> Permissions {
     Permissions::from_mode(0o755)
+}
+
+#[tokio::test]
+async fn three_nodes_are_one_cluster_also_after_one_came_back_empty_and_a_slot_has_moved() {
+    let mut cluster = RedisCluster::start().await.unwrap();
+    let keys = ["{a}", "{b}", "{c}"];
+    assert_eq!(keys.map(|key| cluster.node_of(key).unwrap()), [2, 0, 1]);
+    let set = |cluster: &RedisCluster, key: &str| {
+        let node = &cluster.nodes()[cluster.node_of(key).unwrap()];
+        node.command(&format!("SET {key} 1")).unwrap()
+    };
+    assert_eq!(keys.map(|key| set(&cluster, key)), ["+OK"; 3]);
+    cluster.restart_empty(0).await.unwrap();
+    let sizes = |cluster: &RedisCluster| {
+        let size = |node: &RedisServer| node.command("DBSIZE").unwrap();
+        cluster.nodes().iter().map(size).collect::<Vec<_>>()
+    };
+    assert_eq!(sizes(&cluster), [":0", ":1", ":1"]);
+    cluster.open_slot("{a}", 1).unwrap().finish().unwrap();
+    assert_eq!(cluster.node_of("{a}").unwrap(), 1);
+    assert_eq!(sizes(&cluster), [":0", ":2", ":0"]);
+    cluster.flush().unwrap();
+    assert_eq!(sizes(&cluster), [":0", ":0", ":0"]);
 }

@@ -158,6 +158,15 @@ impl Reader {
         })
     }
 
+    /// Whether others could read what is said to an address; the error completes a problem's sentence.
+    pub(super) fn check_plaintext(
+        &self,
+        url: &str,
+        check: fn(&str, &[String]) -> Result<(), String>,
+    ) -> Result<(), String> {
+        check(url, &self.plaintext_hosts)
+    }
+
     /// A database URL, kept secret because it may hold a password; never shown in a problem.
     pub(super) fn secret_url(
         &mut self,

@@ -155,7 +155,8 @@ fn an_unknown_key_that_resembles_nothing_gets_the_list_of_its_section() {
 fn an_unknown_section_is_refused_even_if_it_is_empty() {
     Given::file("[postgre]")
         .refused("fleet.toml:1: [postgre] is not a section; did you mean [postgres]?");
-    Given::file("redis = 1").refused("fleet.toml:1: redis is a section, not a setting; it has url");
+    Given::file("redis = 1")
+        .refused("fleet.toml:1: redis is a section, not a setting; it has url, nodes");
 }
 
 #[test]
@@ -445,4 +446,42 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn the_nodes_of_a_cluster_are_checked_as_the_url_is() {
+    let given = |url: &str, nodes: &str| {
+        Given::nothing()
+            .variable("BULKHEAD_REDIS__URL", url)
+            .variable("BULKHEAD_REDIS__NODES", nodes)
+    };
+    let nodes = given("redis://localhost", "127.0.0.1:7001, [::1]:7002")
+        .load()
+        .redis
+        .nodes;
+    assert_eq!(nodes, ["127.0.0.1:7001", "[::1]:7002"]);
+    given("rediss://one.example.com", "two.example.com:6379").load();
+    given("redis://localhost", "two.example.com:6379").refused(
+        "BULKHEAD_REDIS__NODES: redis.nodes: \"two.example.com:6379\" would speak to two.example.com without TLS: use \
+         rediss://, or, on a private network, name the host in security.allow_plaintext_hosts",
+    );
+    for node in [
+        "localhost",
+        "localhost:",
+        ":6379",
+        "localhost:65536",
+        "me@localhost:1",
+        "::1:6379",
+    ] {
+        given("redis://localhost", node).refused(&format!(
+            "BULKHEAD_REDIS__NODES: redis.nodes: {node:?} is not host:port, as in \"redis-2.example.com:6379\""
+        ));
+    }
+    given("redis+unix:///redis.sock", "localhost:1").refused(
+        "BULKHEAD_REDIS__NODES: redis.nodes names nodes of a cluster, which has no Unix socket: redis.url must begin \
+         with rediss:// or redis://",
+    );
+    Given::nothing()
+        .variable("BULKHEAD_REDIS__NODE", "localhost:1")
+        .refused("BULKHEAD_REDIS__NODE: redis.node is not a setting; did you mean BULKHEAD_REDIS__NODES?");
 }

@@ -94,10 +94,11 @@ async fn fetch_in_flight(fixture: &mut Fixture) -> (Worker, FaultProxy) {
     let mut through = fixture.options.clone();
     through.url = proxy.redis_url().into();
     let worker = fixture.worker_at(&through, "a", 1, |_| ()).await;
-    fixture.enqueue(&[job(0)]).await;
+    // The first answer says that there is more: no wake-up is needed, which could be held back too.
+    fixture.enqueue(&[job(0), job(1)]).await;
     let run = fixture.started().await;
+    assert_eq!(run.id(), job(0).id);
     // While its only slot is taken it fetches nothing; the next fetch is the one that is held back.
-    fixture.enqueue(&[job(1)]).await;
     proxy.stall_answers();
     run.end(Outcome::Done);
     fixture.until(&job(1), running).await;
@@ -148,7 +149,8 @@ async fn a_fetch_in_flight_when_the_drain_begins_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_fetch_reply_strands_no_job() {
-    let mut fixture = patient(Duration::from_millis(200)).await;
+    // Longer than the worker needs to ask: on a connection without an answer for so long nothing is asked any more.
+    let mut fixture = patient(Duration::from_secs(5)).await;
     let (worker, proxy) = fetch_in_flight(&mut fixture).await;
     proxy.cut();
     proxy.restore();

@@ -7,7 +7,7 @@ local call = redis.call
 local queued, disagreements = {}, {}
 
 local function disagree(what, id)
-  disagreements[#disagreements + 1] = what .. ' ' .. string.byte(id, 8)
+  disagreements[#disagreements + 1] = what .. ' ' .. (string.byte(id, 8) or id)
 end
 
 for _, key in ipairs(call('KEYS', P .. ':queue:*')) do
@@ -89,13 +89,14 @@ for _, member in ipairs(call('ZRANGE', P .. ':capped', 0, -1)) do
   end
 end
 
--- A tenant has what its bodies take.
+-- A tenant has what its bodies take, and '*' what all take.
 local bodies, bytes = call('HGETALL', P .. ':jobs'), call('HGETALL', P .. ':bytes')
 local taken = {}
 for at = 1, #bodies, 2 do
   local body = bodies[at + 1]
   local tenant = string.sub(body, 3, 18)
   taken[tenant] = (taken[tenant] or 0) + #body
+  taken['*'] = (taken['*'] or 0) + #body
 end
 for at = 1, #bytes, 2 do
   if taken[bytes[at]] ~= tonumber(bytes[at + 1]) then

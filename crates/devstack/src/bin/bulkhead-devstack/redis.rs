@@ -29,7 +29,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             }
             command.arg("-s").arg(socket)
         }
-        None => command.arg("-u").arg(&state.redis_url),
+        // Of a cluster's nodes it follows what one says of another.
+        None => command.arg("-c").arg("-u").arg(&state.redis_url),
     };
     let error = command.args(&args.arguments).exec();
     Err(error).with_context(|| format!("run {}", program.display()))

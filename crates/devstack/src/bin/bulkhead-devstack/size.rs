@@ -17,6 +17,9 @@ pub(crate) struct Size {
     /// How many times as fast Amazon's time runs: usage plans, tokens, orders.
     #[arg(long, default_value_t = 100.0, value_name = "X")]
     pub(crate) time_scale: f64,
+    /// On a Redis Cluster of three nodes instead of one server.
+    #[arg(long)]
+    pub(crate) cluster: bool,
 }
 
 impl Size {
@@ -27,6 +30,7 @@ impl Size {
             orders: self.orders,
             seed: self.seed,
             time_scale: self.time_scale,
+            redis_cluster: self.cluster,
             durable: true,
             ..Default::default()
         }

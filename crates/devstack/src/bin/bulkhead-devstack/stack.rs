@@ -40,10 +40,10 @@ pub(crate) fn forget() {
 fn state(fleet: &Fleet, crew: &Crew) -> StackState {
     let mut processes = BTreeMap::from([
         ("devstack".to_owned(), std::process::id()),
-        ("redis".to_owned(), fleet.redis.pid()),
         ("postgres".to_owned(), fleet.postgres.pid()),
         ("simulator".to_owned(), fleet.amazon.process.pid()),
     ]);
+    processes.extend(fleet.redis.processes());
     for member in crew.members() {
         processes.insert(member.process.name().to_owned(), member.process.pid());
     }
