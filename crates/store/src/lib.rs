@@ -22,6 +22,7 @@
 //! | [`checkpoint`] | how far a dataset of a connection is |
 //! | [`order`] [`order_pii`] | seller data |
 //! | [`fence`] | what is stopped |
+//! | [`plan_pin`] | usage plans that operators have pinned |
 //! | [`audit`] | what happened |
 //! | [`error`] | what a caller can do about a failure |
 
@@ -37,6 +38,7 @@ pub mod migrator;
 pub mod obligation;
 pub mod order;
 pub mod order_pii;
+pub mod plan_pin;
 pub mod schedule;
 pub mod session;
 pub mod tenant;
@@ -58,6 +60,7 @@ pub use obligation::{
 };
 pub use order::{OrderItemRow, OrderRow};
 pub use order_pii::{OrderPiiRow, PiiKey};
+pub use plan_pin::{PlanPin, PlanPins, PlanSubject};
 pub use schedule::{NewSchedule, Schedule, Schedules};
 pub use session::{EnterError, Entered, JobRef, JobTx, Outcome};
 pub use tenant::{NewTenant, Tenant, Tenants};
