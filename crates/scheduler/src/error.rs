@@ -1,4 +1,4 @@
-use bulkhead_broker::{EnqueueError, FenceError, InspectError};
+use bulkhead_broker::{EnqueueError, FenceError, InspectError, PlanError};
 use bulkhead_store::StoreError;
 
 /// Why a pass stopped half-way. The next one goes on: nothing was lost.
@@ -19,6 +19,9 @@ pub enum TickError {
     /// Redis did not answer while jobs were looked up.
     #[error("look up jobs")]
     Inspect(#[from] InspectError),
+    /// Redis did not answer while pinned plans were compared or written.
+    #[error("bring pinned usage plans to Redis")]
+    Plan(#[from] PlanError),
 }
 
 impl TickError {

@@ -5,6 +5,7 @@
 //! | [`night`] | schedules → the obligations of the coming nights |
 //! | [`dispatch`] | due obligations → jobs |
 //! | [`grantor`] | the grant without which no permit is given |
+//! | [`pins`] | usage plans that operators have pinned |
 //! | [`rebuild`] | what a Redis without a boot nonce needs |
 //! | [`reconcile`] | jobs that Redis does not know, or has given up |
 //! | [`tick`] | one pass of all of it |
@@ -16,6 +17,7 @@ pub mod dispatch;
 mod error;
 pub mod grantor;
 pub mod night;
+pub mod pins;
 pub mod rebuild;
 pub mod reconcile;
 mod scheduler;

@@ -80,7 +80,9 @@ async fn connect(shell: &Shell) -> anyhow::Result<Scheduler> {
     )
     .await?;
     let scheduler = Scheduler::new(store, &broker);
-    Ok(scheduler.with_grant_lifetime(config.scheduler.grant_lifetime))
+    Ok(scheduler
+        .with_grant_lifetime(config.scheduler.grant_lifetime)
+        .with_time_scale(config.amazon.time_scale))
 }
 
 #[allow(clippy::print_stdout, reason = "what `tick` did is its output")]
