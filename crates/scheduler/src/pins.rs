@@ -99,7 +99,7 @@ async fn tell(
         Some(plan) => {
             queue
                 .pin_plan(*application, *connection, operation, plan)
-                .await?
+                .await?;
         }
         None => {
             queue
