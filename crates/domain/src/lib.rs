@@ -9,11 +9,13 @@
 //! | [`rate`] | usage plan → emission interval and tolerance |
 //! | [`backoff`] | when a failed attempt runs again |
 //! | [`schedule`] | when a night's work of a connection is due |
+//! | [`forecast`] | how long a sync takes under the plans |
 //! | [`region`] | where a connection's seller lives |
 //! | [`clock`] | the time, injected |
 
 pub mod backoff;
 pub mod clock;
+pub mod forecast;
 pub mod id;
 pub mod job;
 pub mod obligation;
@@ -25,6 +27,7 @@ pub mod usage_plan;
 
 pub use backoff::Backoff;
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use forecast::{Forecast, Route, SyncRequest};
 pub use id::{
     ApplicationId, ConnectionId, FenceEpoch, FencingToken, JobId, ScheduleId, TenantId, WorkerId,
 };

@@ -49,6 +49,18 @@ pub static GET_ORDERS_V0: Operation = operation("orders", "v0", "getOrders", pla
 /// The items of one order, v0.
 pub static GET_ORDER_ITEMS_V0: Operation =
     operation("orders", "v0", "getOrderItems", plan(0.5, 30));
+/// Asks for a report.
+pub static CREATE_REPORT: Operation =
+    operation("reports", "2021-06-30", "createReport", plan(0.0167, 15));
+/// How far a report is.
+pub static GET_REPORT: Operation = operation("reports", "2021-06-30", "getReport", plan(2.0, 15));
+/// Where a finished report can be downloaded, for five minutes.
+pub static GET_REPORT_DOCUMENT: Operation = operation(
+    "reports",
+    "2021-06-30",
+    "getReportDocument",
+    plan(0.0167, 15),
+);
 /// A restricted data token, which v0 needs for buyers' data.
 pub static CREATE_RESTRICTED_DATA_TOKEN: Operation = operation(
     "tokens",
@@ -65,6 +77,8 @@ pub static GET_MARKETPLACE_PARTICIPATIONS: Operation = operation(
 );
 /// A token from Login with Amazon, which publishes no plan.
 pub static LWA_TOKEN: Operation = operation("lwa", "oauth2", "token", None);
+/// A report's document, from the host that getReportDocument names: no plan, but stopped like every call.
+pub static DOWNLOAD_DOCUMENT: Operation = operation("documents", "s3", "download", None);
 
 const fn operation(
     api: &'static str,
@@ -105,6 +119,7 @@ const fn plan(rate_per_s: f64, burst: u32) -> Option<UsagePlan> {
 #[rustfmt::skip]
 pub static OPERATIONS: &[Operation] = &[
     operation("lwa", "oauth2", "token", None),
+    operation("documents", "s3", "download", None),
     operation("aplus-content", "2020-11-01", "validateContentDocumentAsinRelations", plan(10.0, 10)),
     operation("aplus-content", "2020-11-01", "searchContentDocuments", plan(10.0, 10)),
     operation("aplus-content", "2020-11-01", "createContentDocument", plan(10.0, 10)),
@@ -215,9 +230,13 @@ mod tests {
             &GET_ORDER,
             &GET_ORDERS_V0,
             &GET_ORDER_ITEMS_V0,
+            &CREATE_REPORT,
+            &GET_REPORT,
+            &GET_REPORT_DOCUMENT,
             &CREATE_RESTRICTED_DATA_TOKEN,
             &GET_MARKETPLACE_PARTICIPATIONS,
             &LWA_TOKEN,
+            &DOWNLOAD_DOCUMENT,
         ] {
             assert_eq!(Operation::find(&used.key()), Some(used));
         }

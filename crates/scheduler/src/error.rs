@@ -1,4 +1,4 @@
-use bulkhead_broker::{EnqueueError, FenceError, InspectError, SetCapError};
+use bulkhead_broker::{EnqueueError, FenceError, InspectError, PlanError, SetCapError};
 use bulkhead_store::StoreError;
 
 /// Why a pass stopped half-way. The next one goes on: nothing was lost.
@@ -22,6 +22,9 @@ pub enum TickError {
     /// Redis did not answer while a cap was brought to it.
     #[error("restore a cap")]
     Cap(#[from] SetCapError),
+    /// Redis did not answer while pinned plans were compared or written.
+    #[error("bring pinned usage plans to Redis")]
+    Plan(#[from] PlanError),
 }
 
 impl TickError {

@@ -5,6 +5,7 @@
 //! | [`night`] | schedules → the obligations of the coming nights |
 //! | [`dispatch`] | due obligations → jobs |
 //! | [`grantor`] | the grant without which no permit is given |
+//! | [`pins`] | usage plans that operators have pinned |
 //! | [`rebuild`] | what a Redis without a boot nonce needs |
 //! | [`settings`] | operators' weights, holds and caps → Redis |
 //! | [`reconcile`] | jobs that Redis does not know, or has given up |
@@ -18,6 +19,7 @@ mod error;
 mod full_tenants;
 pub mod grantor;
 pub mod night;
+pub mod pins;
 pub mod rebuild;
 pub mod reconcile;
 mod scheduler;

@@ -85,7 +85,9 @@ async fn connect(shell: &Shell) -> anyhow::Result<Scheduler> {
         Err(error) => return Err(StartError::refused(error.to_string()).into()),
     };
     let scheduler = Scheduler::new(store, &broker);
-    Ok(scheduler.with_grant_lifetime(config.scheduler.grant_lifetime))
+    Ok(scheduler
+        .with_grant_lifetime(config.scheduler.grant_lifetime)
+        .with_time_scale(config.amazon.time_scale))
 }
 
 #[allow(clippy::print_stdout, reason = "what `tick` did is its output")]

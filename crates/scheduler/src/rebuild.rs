@@ -1,7 +1,8 @@
 //! A Redis without a boot nonce has lost its data, or is new. No permit is granted there.
 //!
 //! In this order: tombstones of everything that Postgres says is stopped, then operators' weights, holds and caps, so
-//! that nothing runs that is held; then everything enqueued is owed again, then a new nonce, under which buckets start empty and fencing tokens are greater than any that Postgres has seen.
+//! that nothing runs that is held; then everything enqueued is owed again, then the plans that are pinned, then a new
+//! nonce, under which buckets start empty and fencing tokens are greater than any that Postgres has seen.
 
 use bulkhead_domain::FencingToken;
 use bulkhead_service::crash_point;
@@ -40,6 +41,8 @@ impl Scheduler {
         crash_point::reach("scheduler.rebuild.settled");
         let owed = self.owe_all_again(now).await?;
         crash_point::reach("scheduler.rebuild.owed");
+        // Before anything may be called: a plan that was pinned may be lower than the published one.
+        self.pin_plans().await?;
         let floor = FencingToken::from_redis(self.store.obligations().max_fencing_token().await?);
         self.fences
             .establish(&Uuid::new_v4().to_string(), floor)

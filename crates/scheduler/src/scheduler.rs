@@ -14,6 +14,8 @@ pub struct Scheduler {
     /// How long a grant lasts (T_g).
     pub(crate) grant_lifetime: Duration,
     pub(crate) full: Arc<FullTenants>,
+    /// How much faster than Amazon the fleet's simulator runs; 1 with Amazon.
+    pub(crate) time_scale: f64,
 }
 
 /// How long a claimed obligation is this scheduler's: past this another one enqueues it.
@@ -32,6 +34,17 @@ impl Scheduler {
             fences: Fences::new(broker),
             full: Arc::default(),
             grant_lifetime: GRANT_LIFETIME,
+            time_scale: 1.0,
+        }
+    }
+
+    /// Against a simulator whose time runs `scale` times as fast as Amazon's: pinned plans are brought to Redis at
+    /// that pace.
+    #[must_use]
+    pub fn with_time_scale(self, scale: f64) -> Self {
+        Self {
+            time_scale: scale,
+            ..self
         }
     }
 

@@ -44,6 +44,7 @@ impl Scheduler {
     pub async fn tick(&self, now: Timestamp) -> Result<Tick, TickError> {
         self.store.obligations().maintain_partitions().await?;
         let mut tick = self.pass(now).await?;
+        self.pin_plans().await?;
         let reconciled = self.reconcile(now).await?;
         tick.owed_again += reconciled.lost;
         tick.dead += reconciled.dead;
@@ -112,6 +113,7 @@ impl Scheduler {
         }
         self.pass(now).await?;
         if rarer.reconciliation.is_due() {
+            self.pin_plans().await?;
             self.reconcile(now).await?;
             rarer.reconciliation.done();
         }

@@ -274,7 +274,7 @@ impl<'a> Visit<'a> {
             .and_then(|operation| self.world.limiter(operation));
         let rate = limiter
             .filter(|_| shows_rate)
-            .and_then(|l| HeaderValue::from_str(l.header()).ok());
+            .and_then(|l| HeaderValue::from_str(&l.header()).ok());
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
             headers.insert("x-amzn-RequestId", id);

@@ -23,6 +23,7 @@
 //! | [`checkpoint`] | how far a dataset of a connection is |
 //! | [`order`] [`order_pii`] | seller data |
 //! | [`fence`] | what is stopped |
+//! | [`plan_pin`] | usage plans that operators have pinned |
 //! | [`audit`] | what happened |
 //! | [`error`] | what a caller can do about a failure |
 
@@ -38,6 +39,7 @@ pub mod migrator;
 pub mod obligation;
 pub mod order;
 pub mod order_pii;
+pub mod plan_pin;
 pub mod queue_settings;
 pub mod schedule;
 pub mod session;
@@ -60,6 +62,7 @@ pub use obligation::{
 };
 pub use order::{OrderItemRow, OrderRow};
 pub use order_pii::{OrderPiiRow, PiiKey};
+pub use plan_pin::{PlanPin, PlanPins, PlanSubject};
 pub use queue_settings::{QueueCap, QueueCapScope, QueueHold, QueueSettings, QueueWeight};
 pub use schedule::{NewSchedule, Schedule, Schedules};
 pub use session::{EnterError, Entered, JobRef, JobTx, Outcome};

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use crate::fixture::{Fixture, refusal, run, scalar};
 
 /// select, insert, update, delete, of any column. What is not here is refused.
-const TABLES: [(&str, &[(&str, &str)]); 16] = [
+const TABLES: [(&str, &[(&str, &str)]); 17] = [
     ("bulkhead._sqlx_migrations", &[]),
     (
         "bulkhead.access_tokens",
@@ -68,6 +68,10 @@ const TABLES: [(&str, &[(&str, &str)]); 16] = [
     ("bulkhead.order_items", &[("purge", "sd"), ("sync", "siu")]),
     ("bulkhead.order_pii", &[("purge", "sd"), ("sync", "siu")]),
     ("bulkhead.orders", &[("purge", "sd"), ("sync", "siu")]),
+    (
+        "bulkhead.plan_pins",
+        &[("operator", "siud"), ("scheduler", "s")],
+    ),
     (
         "bulkhead.refresh_tokens",
         &[("operator", "siu"), ("token", "s")],
