@@ -6,7 +6,8 @@
 //! | [`session`] | what a command works with |
 //! | [`exit`], [`not_found`] | from an error to the exit code; 5: nothing has this name |
 //! | [`output`], [`table`] | an answer: a table for people, one JSON document for scripts |
-//! | [`directory`], [`scope`], [`cap_scope`], [`class`], [`whom`] | tenants, applications and connections by name or id; classes |
+//! | [`directory`], [`scope`], [`cap_scope`], [`class`] | tenants, applications and connections by name or id; classes |
+//! | [`whom`] | the connections that a command is about |
 //! | [`plan_subject`] | usage plans that operators pin |
 //! | [`queues`], [`told`] | Redis, of every class that has jobs; whether it was told of a setting |
 //! | [`job_entry`], [`setting_entry`], [`moved`], [`taken`], [`sync_forecast`] | answers that several commands give |
