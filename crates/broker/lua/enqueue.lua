@@ -5,7 +5,7 @@
   ARGV[7…] of each tenant: its id, the bytes of its bodies here; then id and body of each job, each id once; then the
            groups in which they stand. One queue's: its key, how many. Delayed jobs of any lanes: '', how many, and
            the µs before which each must not run.
-  A dead letter of the same id is superseded. From the first job on with which a tenant's living bodies would be above
+  A dead letter of the same id is superseded: its failures and crashes are forgiven, its history stays. From the first job on with which a tenant's living bodies would be above
   its mark, none of its new jobs is added. With 'FORWARD' a job that lives and is not in flight gets the earlier of both
   times and the more urgent of both priorities, and keeps its lane and everything else.
   Returns 'ADDED', then position (from 1) and word of each job that was not: 'EXISTS' (it lives already) |
@@ -98,6 +98,12 @@ if new > 0 then
 end
 if new > 0 and call('EXISTS', DEAD) == 1 then -- guard dead_letter_is_superseded: false
   local superseded = new_ids(1, count)
+  for n, letter in ipairs(call('HMGET', DEAD, unpack(superseded))) do
+    if letter then
+      local trials = cjson.encode({ f = 0, c = 0, h = cjson.decode(letter).h }) -- guard new_life_forgives: letter
+      call('HSET', TRIALS, superseded[n], trials)
+    end
+  end
   call('HDEL', DEAD, unpack(superseded))
   call('HDEL', DEAD_BODIES, unpack(superseded))
 end

@@ -1,4 +1,5 @@
---[[ Lease up to `max` jobs, fairly: the tenant least served for its weight, its connection least served, its most urgent job.
+--[[ Lease up to `max` jobs, fairly: the tenant least served for its weight, its connection least served, its most
+  urgent job.
   KEYS[1]  the shard
   ARGV[1]  the time       ARGV[2]  worker       ARGV[3]  sequence, 16 digits
   ARGV[4]  max, ≤ 256     ARGV[5]  visibility timeout, µs

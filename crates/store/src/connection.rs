@@ -163,7 +163,7 @@ impl Connections<'_> {
             return Ok(false);
         }
         let marked = format!("{PAUSED}{reason}");
-        let withdrawn = cancel_connection(&mut transaction, tenant, id, &marked).await?;
+        let withdrawn = cancel_connection(&mut transaction, tenant, id, None, &marked).await?;
         let details = json!({ "reason": reason, "obligations_cancelled": withdrawn });
         append(
             &mut transaction,

@@ -26,6 +26,9 @@ const BEATS_PER_LEASE: u32 = 4;
 /// How many expired leases one beat takes from one shard; the rest waits for the next beat.
 const REAP: usize = 64;
 
+/// How long the last beat may take to note waits.
+const LAST_BEAT: Duration = Duration::from_secs(1);
+
 pub(crate) struct Beat {
     /// Of a connection that is made on the beat's own runtime.
     pub(crate) options: BrokerOptions,
@@ -66,6 +69,7 @@ impl Beat {
             ..options
         };
         tokio::select! {
+            () = overdue(&end) => {}
             () = renew_and_reap(&options, class, &running, &waits, contact, period, &end) => {}
             // Beside it, not after it: a call to a Redis that hangs outlasts a lease.
             () = expire(&running, period) => {}
@@ -82,37 +86,38 @@ async fn renew_and_reap(
     period: Duration,
     end: &CancellationToken,
 ) {
-    let connecting = connect(options, class, &mut contact);
-    let Some(broker) = end.run_until_cancelled(connecting).await else {
+    let connected = end.run_until_cancelled(connect(options, class, &mut contact));
+    let Some(broker) = connected.await else {
         return;
     };
     let cancellations = broker.cancellations();
     while !end.is_cancelled() {
         let heard = cancellations.mark();
         let next = BootInstant::now().after(period);
-        let beat = async {
-            let renewed = renew(&broker, running).await;
-            // Also if a shard does not answer: what workers of the others left is taken back.
-            renewed.and(reap(&broker).await)
+        let beaten = async {
+            let kept = end.run_until_cancelled(async {
+                let renewed = renew(&broker, running).await;
+                // Also if a shard does not answer: what workers of the others left is taken back.
+                renewed.and(reap(&broker).await)
+            });
+            kept.await.unwrap_or(Ok(()))?;
+            // Not dropped in the middle: what was on its way would be counted twice.
+            waits.flush(&broker).await?;
+            contact.answered();
+            let stopped = stop_cancelled(&broker, running, &cancellations, heard, next);
+            end.run_until_cancelled(stopped).await.unwrap_or(Ok(()))
         };
-        let Some(mut beaten) = end.run_until_cancelled(beat).await else {
-            return;
-        };
-        if beaten.is_ok() {
-            // Never dropped half-way: what was taken would be lost, or counted twice.
-            beaten = waits.flush(&broker).await.map_err(Away::from);
+        if let Err(away) = beaten.await {
+            let pause = sleep(contact.failed(&away));
+            let _ = end.run_until_cancelled(pause).await;
         }
-        let rest = async {
-            if beaten.is_ok() {
-                contact.answered();
-                beaten = stop_cancelled(&broker, running, &cancellations, heard, next).await;
-            }
-            if let Err(away) = beaten {
-                sleep(contact.failed(&away)).await;
-            }
-        };
-        end.run_until_cancelled(rest).await;
     }
+}
+
+/// When the beat ends whatever it waits for.
+async fn overdue(end: &CancellationToken) {
+    end.cancelled().await;
+    sleep(LAST_BEAT).await;
 }
 
 /// Until `next`: a job that was cancelled is stopped now, not at the next beat. Only renewing says which; reaping keeps to
@@ -124,10 +129,11 @@ async fn stop_cancelled(
     mut heard: WakeMark,
     next: BootInstant,
 ) -> Result<(), Away> {
-    while !cancellations
-        .wait(&heard, next.remaining())
-        .await
-        .is_empty()
+    while !next.has_passed()
+        && !cancellations
+            .wait(&heard, next.remaining())
+            .await
+            .is_empty()
     {
         heard = cancellations.mark();
         renew(broker, running).await?;

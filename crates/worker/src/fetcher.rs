@@ -117,6 +117,7 @@ impl Fetcher {
                 self.deliver(leased, asked_at);
             }
         }
+        self.gathered.answered(shard.number);
         let wake = fetched.next_wake.unwrap_or(LONGEST_SLEEP);
         shard.answered(wake.min(LONGEST_SLEEP));
         Ok(())

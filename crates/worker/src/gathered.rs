@@ -1,7 +1,7 @@
 //! Acknowledgements on their way to Redis. The fetcher takes those of the shard that it calls anyway, the acker all others.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -23,6 +23,8 @@ struct State {
     shards: BTreeMap<u16, Vec<Acknowledgement>>,
     /// What the fetcher could not deliver: the acker's alone.
     returned: Vec<(u16, Vec<Acknowledgement>)>,
+    /// What the acker could not deliver: after everything else, until its shard answers somebody.
+    put_off: VecDeque<(u16, Vec<Acknowledgement>)>,
     /// Shards that the fetcher calls next, one after the other and without waiting for anything else.
     left_to_fetcher: BTreeSet<u16>,
     closed: bool,
@@ -62,6 +64,28 @@ impl Gathered {
         }
     }
 
+    /// What the acker could not deliver: other shards have their turn first, and what gathers for this one waits too. It
+    /// may be this one's node of a cluster alone that is away.
+    pub(crate) fn put_off(&self, shard: u16, acknowledgements: Vec<Acknowledgement>) {
+        self.lock().put_off.push_back((shard, acknowledgements));
+    }
+
+    /// A shard answers: what was put off there waits no longer.
+    pub(crate) fn answered(&self, shard: u16) {
+        let mut state = self.lock();
+        if !state.is_put_off(shard) {
+            return;
+        }
+        for one in std::mem::take(&mut state.put_off) {
+            if one.0 == shard {
+                state.returned.push(one);
+            } else {
+                state.put_off.push_back(one);
+            }
+        }
+        self.news.notify_one();
+    }
+
     /// Says which shards the fetcher calls next: it takes along what gathers there. None, whenever it waits.
     pub(crate) fn leave_to_fetcher(&self, shards: impl IntoIterator<Item = u16>) {
         let mut state = self.lock();
@@ -81,6 +105,9 @@ impl Gathered {
                 }
                 if let Some(shard) = state.next_shard() {
                     return Some((shard, state.take(shard)));
+                }
+                if let Some(put_off) = state.put_off.pop_front() {
+                    return Some(put_off);
                 }
                 if state.closed {
                     return None;
@@ -107,8 +134,12 @@ impl State {
     fn next_shard(&self) -> Option<u16> {
         let mut shards = self.shards.keys();
         shards
-            .find(|shard| !self.left_to_fetcher.contains(shard))
+            .find(|shard| !self.left_to_fetcher.contains(shard) && !self.is_put_off(**shard))
             .copied()
+    }
+
+    fn is_put_off(&self, shard: u16) -> bool {
+        self.put_off.iter().any(|(put_off, _)| *put_off == shard)
     }
 
     fn take(&mut self, shard: u16) -> Vec<Acknowledgement> {
@@ -196,6 +227,29 @@ mod tests {
         assert_eq!(next(&gathered), None);
         gathered.leave_to_fetcher([]);
         assert_eq!(next(&gathered), Some(Some((0, 1))));
+    }
+
+    #[tokio::test]
+    async fn what_was_put_off_comes_after_other_shards_until_its_own_answers() {
+        let [first, second] = two().await;
+        let gathered = Gathered::default();
+        gathered.put_off(0, vec![first.clone(), first.clone()]);
+        gathered.add(first.clone()).unwrap();
+        gathered.add(second.clone()).unwrap();
+        assert_eq!(next(&gathered), Some(Some((1, 1))));
+        // Nothing else is left: it is tried again, and then what gathered behind it.
+        assert_eq!(next(&gathered), Some(Some((0, 2))));
+        assert_eq!(next(&gathered), Some(Some((0, 1))));
+        gathered.put_off(0, vec![first.clone(), first]);
+        gathered.answered(1);
+        gathered.add(second.clone()).unwrap();
+        assert_eq!(next(&gathered), Some(Some((1, 1))));
+        gathered.add(second).unwrap();
+        gathered.answered(0);
+        assert_eq!(next(&gathered), Some(Some((0, 2))));
+        gathered.close();
+        assert_eq!(next(&gathered), Some(Some((1, 1))));
+        assert_eq!(next(&gathered), Some(None));
     }
 
     #[tokio::test]

@@ -32,6 +32,9 @@ use crate::{
 /// How long the last acknowledgements may take after the handlers have ended.
 const FLUSH: Duration = Duration::from_secs(3);
 
+/// How long it may take to note what the last jobs had waited.
+const LAST_WAITS: Duration = Duration::from_secs(1);
+
 /// Why a worker ended otherwise than by its drain.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -121,11 +124,12 @@ pub async fn run<H: Handler>(
     let fetched = ended("fetcher", fetcher.await.is_ok());
     gathered.close();
     let acknowledged = ended("acker", flush(acker, &abandon).await);
-    if !matches!(timeout(FLUSH, waits.flush(&last)).await, Ok(Ok(()))) {
-        warn!("how long the last jobs had waited could not be noted");
-    }
     end_beat.cancel();
     let renewed = ended("beat", join(beat).await);
+    // What the beat did not get through with is among them.
+    if !matches!(timeout(LAST_WAITS, waits.flush(&last)).await, Ok(Ok(()))) {
+        warn!("how long the last jobs had waited could not be noted");
+    }
     info!(worker.id = %options.id, "worker ended");
     worked.and(fetched).and(acknowledged).and(renewed)
 }

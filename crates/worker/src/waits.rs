@@ -23,22 +23,19 @@ impl Waits {
         tenants.entry(lease.tenant()).or_default().record(wait);
     }
 
-    /// Adds everything to Redis. What could not be added is kept for the next time.
+    /// Adds everything to Redis. What could not be added, also because this was dropped, is kept for the next time.
     ///
     /// # Errors
     /// [`InspectError`]: a lost reply counts twice.
     pub(crate) async fn flush(&self, broker: &Broker) -> Result<(), InspectError> {
-        let mut taken = std::mem::take(&mut *self.lock());
-        while let Some(shard) = taken.keys().next().copied() {
-            let added = match taken.get(&shard) {
-                Some(waits) => broker.add_waits(shard, waits).await,
-                None => Ok(()),
-            };
-            if let Err(error) = added {
-                self.put_back(taken);
-                return Err(error);
-            }
-            taken.remove(&shard);
+        let mut taken = Taken {
+            shards: std::mem::take(&mut *self.lock()),
+            from: self,
+        };
+        while let Some((shard, waits)) = taken.shards.iter().next() {
+            let shard = *shard;
+            broker.add_waits(shard, waits).await?;
+            taken.shards.remove(&shard);
         }
         Ok(())
     }
@@ -55,5 +52,17 @@ impl Waits {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u16, OfTenants>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is on its way to Redis: it comes back if it does not get there.
+struct Taken<'a> {
+    shards: HashMap<u16, OfTenants>,
+    from: &'a Waits,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.from.put_back(std::mem::take(&mut self.shards));
     }
 }

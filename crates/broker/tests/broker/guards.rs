@@ -75,6 +75,7 @@ shown! {
     living_is_not_delayed_again leases::a_batch_pushes_only_those_that_do_not_live
     not_before_its_time leases::a_delayed_job_runs_at_its_time_by_redis_and_the_fetch_says_when
     dead_letter_is_superseded operators::a_dead_letter_is_superseded_by_its_job_or_discarded
+    new_life_forgives operators::a_dead_letter_is_superseded_by_its_job_or_discarded
     // Crashes.
     crashes_end leases::three_crashes_quarantine_a_job_with_the_workers_that_died_on_it
     crashes_in_company_end leases::jobs_that_shared_a_worker_survive_three_crashes_and_are_then_run_apart

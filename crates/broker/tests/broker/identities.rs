@@ -54,7 +54,9 @@ async fn refused(connection: &mut MultiplexedConnection, command: &redis::Cmd) {
         .await
         .unwrap_err();
     let error = error.to_string();
-    let by_acl = error.contains("permissions") || error.contains("can't access");
+    let by_acl = ["permissions", "can't access", "can't run"]
+        .iter()
+        .any(|words| error.contains(words));
     assert!(by_acl, "{error}");
 }
 
@@ -113,6 +115,10 @@ async fn the_purge_worker_cannot_touch_syncs_keys_not_even_from_inside_a_script(
             .arg("return redis.call('DEL', '{sync.0}:jobs')")
             .arg(1)
             .arg("{purge.0}"),
+        // The names of keys are ids of tenants and connections.
+        redis::cmd("EVAL")
+            .arg("return redis.call('SCAN', 0)")
+            .arg(0),
     ] {
         refused(&mut purge, command).await;
     }
@@ -120,7 +126,7 @@ async fn the_purge_worker_cannot_touch_syncs_keys_not_even_from_inside_a_script(
 }
 
 #[tokio::test]
-async fn no_identity_may_run_the_server() {
+async fn no_identity_may_run_the_server_or_list_its_keys() {
     let fixture = Fixture::start().await;
     for identity in [
         "sync",
@@ -136,6 +142,9 @@ async fn no_identity_may_run_the_server() {
             "FLUSHDB",
             "SHUTDOWN",
             "KEYS *",
+            "SCAN 0",
+            "RANDOMKEY",
+            "CLIENT TRACKING ON BCAST",
             "CONFIG GET *",
             "ACL LIST",
             "CLIENT LIST",

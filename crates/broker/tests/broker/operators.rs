@@ -263,13 +263,23 @@ pub(crate) async fn a_dead_letter_is_superseded_by_its_job_or_discarded() {
         .enqueue(&[job(1, 1, 1), job(2, 1, 1)])
         .await
         .unwrap();
-    for one in fixture.fetch(&mut worker, 2).await {
-        fixture.acknowledge(&one, bury()).await;
+    let both = fixture.fetch(&mut worker, 2).await;
+    let failed = Outcome::Retry {
+        after: Duration::ZERO,
+        error: "no answer".to_owned(),
+    };
+    fixture.acknowledge(&both[0], failed).await;
+    let again = fixture.fetch(&mut worker, 1).await;
+    for one in [&again[0], &both[1]] {
+        fixture.acknowledge(one, bury()).await;
     }
     assert_eq!(
         fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap(),
         [Enqueued::Added]
     );
+    let alive = fixture.broker.job(job_id(1)).await.unwrap().unwrap();
+    assert_eq!(alive.attempt, 1, "its failures are forgiven");
+    assert_eq!(alive.history.len(), 2, "what happened to it is not");
     assert_eq!(fixture.broker.stats().await.unwrap().dead, 1);
     let gone = fixture
         .broker

@@ -2,12 +2,13 @@
 
 use anyhow::Context;
 use bulkhead_broker::JobFilter;
-use bulkhead_domain::{ConnectionId, JobId};
+use bulkhead_domain::{ConnectionId, JobId, JobKind};
 use bulkhead_store::Store;
 use serde::Serialize;
 
 use super::jobs_retry::found;
 use crate::{
+    choice::choice,
     directory::{self, EVERYTHING},
     name,
     output::Answer,
@@ -23,10 +24,11 @@ use crate::{
 #[command(after_help = "\
 Examples:
   bulkhead jobs cancel 6f1c2d7e-3b1a-5a54-9d3e-0c8f7b6a5e4d
-  bulkhead jobs cancel --tenant acme --reason 'wrong --since'")]
+  bulkhead jobs cancel --tenant acme --reason 'wrong --since'
+  bulkhead jobs cancel --tenant acme --kind sync")]
 pub(crate) struct JobsCancel {
     /// The jobs' ids
-    #[arg(value_name = "ID", value_parser = name::job_id, required_unless_present_any = ["connection", "tenant"], conflicts_with_all = ["connection", "tenant"])]
+    #[arg(value_name = "ID", value_parser = name::job_id, required_unless_present_any = ["connection", "tenant", "kind"], conflicts_with_all = ["connection", "tenant", "kind"])]
     ids: Vec<JobId>,
 
     /// All of this connection: TENANT/NAME, name or id
@@ -36,6 +38,10 @@ pub(crate) struct JobsCancel {
     /// All of this tenant: name or id
     #[arg(long)]
     tenant: Option<String>,
+
+    /// All of this kind, or of --tenant or --connection those of this kind
+    #[arg(long, value_parser = choice::<JobKind, _>(JobKind::ALL.map(JobKind::as_str)))]
+    kind: Option<JobKind>,
 
     /// Why, for the audit log
     #[arg(long, default_value = "cancelled by an operator")]
@@ -113,26 +119,27 @@ impl JobsCancel {
                     .list(Some(tenant.id), EVERYTHING)
                     .await?
             }
-            (None, None) => Vec::new(),
+            (None, None) => store.connections().list(None, EVERYTHING).await?,
         };
         for one in &connections {
             result.cancelled += store
                 .obligations()
-                .cancel_connection(one.tenant, one.id, &self.reason, actor)
+                .cancel_connection(one.tenant, one.id, self.kind, &self.reason, actor)
                 .await?;
         }
         Ok((
             result,
             connections
                 .iter()
-                .map(|one| of_connection(one.id))
+                .map(|one| of_connection(one.id, self.kind))
                 .collect(),
         ))
     }
 }
 
-fn of_connection(connection: ConnectionId) -> JobFilter {
+fn of_connection(connection: ConnectionId, kind: Option<JobKind>) -> JobFilter {
     JobFilter {
+        kind,
         connection: Some(connection),
         ..JobFilter::default()
     }

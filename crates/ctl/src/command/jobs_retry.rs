@@ -1,14 +1,14 @@
 //! `bulkhead jobs retry`
 
 use bulkhead_broker::Enqueued;
-use bulkhead_domain::{JobId, ObligationState};
+use bulkhead_domain::{JobId, JobKind, ObligationState};
 use bulkhead_store::{Obligation, ObligationFilter, Retried, Store};
 use serde::Serialize;
 
 use super::jobs_show::REMEDY;
 use crate::{
-    directory, forward::forward, name, not_found::NotFound, output::Answer, queues::Queues,
-    session::Session,
+    choice::choice, directory, forward::forward, name, not_found::NotFound, output::Answer,
+    queues::Queues, session::Session,
 };
 
 /// More than anybody looks through; run it again for the rest.
@@ -43,6 +43,10 @@ pub(crate) struct JobsRetry {
     /// With --dead: only this connection's, TENANT/NAME, name or id
     #[arg(long, requires = "dead")]
     connection: Option<String>,
+
+    /// With --dead: only of this kind
+    #[arg(long, requires = "dead", value_parser = choice::<JobKind, _>(JobKind::ALL.map(JobKind::as_str)))]
+    kind: Option<JobKind>,
 }
 
 #[derive(Debug, Serialize)]
@@ -112,6 +116,7 @@ impl JobsRetry {
         let filter = ObligationFilter {
             tenant,
             connection,
+            kind: self.kind,
             state: Some(ObligationState::Dead),
             ..ObligationFilter::default()
         };

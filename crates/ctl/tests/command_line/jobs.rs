@@ -90,7 +90,11 @@ async fn a_job_that_was_given_up_is_owed_again() {
     assert_eq!(shown["last_error"], "Amazon said 403");
     assert_eq!(shown["queue"]["state"], "dead");
     assert_eq!(shown["history"].as_array().unwrap().len(), 1);
-    let retried = fleet.json(&["jobs", "retry", "--dead", "--tenant", "acme"]);
+    let of_other_kind = ["jobs", "retry", "--dead", "--kind", "token_refresh"];
+    assert!(ids_of(&fleet.json(&of_other_kind)["retried"]).is_empty());
+    let retried = fleet.json(&[
+        "jobs", "retry", "--dead", "--tenant", "acme", "--kind", "sync",
+    ]);
     assert_eq!(retried["retried"][0], id.as_str());
     assert_eq!(fleet.json(&["jobs", "show", &id])["state"], "owed");
     // What is owed already stays so.
@@ -160,6 +164,25 @@ async fn everything_of_a_tenant_can_be_withdrawn() {
                 .is_empty()
         );
     }
+}
+
+#[tokio::test]
+async fn what_is_of_one_kind_can_be_withdrawn() {
+    let fleet = Fleet::with_a_shop().await;
+    fleet.answers(&["enqueue", "sync", "--tenant", "acme"]);
+    fleet.tick().await;
+    let command = ["jobs", "cancel", "--connection", "shop", "--kind", "sync"];
+    assert_eq!(fleet.json(&command)["cancelled"], 1);
+    let left = async |class| {
+        let queue = fleet.broker(class).await;
+        queue.jobs(&JobFilter::default(), 10).await.unwrap().len()
+    };
+    assert_eq!((left(Class::Sync).await, left(Class::Token).await), (0, 1));
+    let jobs = fleet.json(&["jobs", "list", "--kind", "token_refresh"]);
+    assert_eq!(jobs[0]["state"], "enqueued");
+    let command = ["jobs", "cancel", "--kind", "token_refresh"];
+    assert_eq!(fleet.json(&command)["cancelled"], 1);
+    assert_eq!(left(Class::Token).await, 0);
 }
 
 #[tokio::test]

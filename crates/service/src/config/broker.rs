@@ -9,7 +9,8 @@ pub struct Broker {
     pub shards: u16,
     /// How long a lease lasts unless it is renewed; the longest a killed worker's jobs wait.
     pub visibility_timeout: Duration,
-    /// Enqueueing is refused while Redis uses more than this many bytes; acknowledging never is.
+    /// Enqueueing in a class is refused while the bodies of its jobs take more bytes of Redis than this; acknowledging
+    /// never is.
     pub high_water_bytes: u64,
     /// A tenant's jobs are not enqueued while those that it has in a class would take more than this.
     pub tenant_high_water_bytes: u64,

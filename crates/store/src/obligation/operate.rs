@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bulkhead_domain::{ConnectionId, JobId, TenantId};
+use bulkhead_domain::{ConnectionId, JobId, JobKind, TenantId};
 use jiff::{Timestamp, civil::Date};
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};
 use serde_json::json;
@@ -35,7 +35,7 @@ impl Obligations<'_> {
             filter.tenant.map(TenantId::uuid),
             filter.connection.map(ConnectionId::uuid),
             filter.state.map(bulkhead_domain::ObligationState::as_str),
-            filter.kind.map(bulkhead_domain::JobKind::as_str),
+            filter.kind.map(JobKind::as_str),
             filter.since.map(ToSqlx::to_sqlx) as _,
             limit(rows)
         );
@@ -91,7 +91,8 @@ impl Obligations<'_> {
         Ok(true)
     }
 
-    /// Withdraws everything that has not ended of a connection, which stays active. Returns how many.
+    /// Withdraws everything that has not ended of a connection, or what is of one kind; the connection stays active.
+    /// Returns how many.
     ///
     /// # Errors
     /// As any statement.
@@ -99,18 +100,20 @@ impl Obligations<'_> {
         &self,
         tenant: TenantId,
         connection: ConnectionId,
+        kind: Option<JobKind>,
         reason: &str,
         actor: &str,
     ) -> Result<u64, StoreError> {
         const DOING: &str = "cancel a connection's obligations";
         let mut transaction = within(DOING, self.0.begin()).await?;
-        let cancelled = cancel_connection(&mut transaction, tenant, connection, reason).await?;
+        let cancelled =
+            cancel_connection(&mut transaction, tenant, connection, kind, reason).await?;
         let event = NewAuditEvent {
             tenant: Some(tenant),
             actor,
             action: "connection.cancel_jobs",
             resource: &format!("connection/{connection}"),
-            details: json!({ "reason": reason, "obligations_cancelled": cancelled }),
+            details: json!({ "reason": reason, "kind": kind.map(JobKind::as_str), "obligations_cancelled": cancelled }),
         };
         audit::append(&mut transaction, &event).await?;
         within(DOING, transaction.commit()).await?;
@@ -208,18 +211,20 @@ impl Obligations<'_> {
     }
 }
 
-/// Withdraws everything that has not ended of a connection, in the transaction that is open in `session`.
+/// Withdraws everything that has not ended of a connection, or what is of one kind, in the transaction that is open in `session`.
 pub(crate) async fn cancel_connection(
     session: &mut PgConnection,
     tenant: TenantId,
     connection: ConnectionId,
+    kind: Option<JobKind>,
     reason: &str,
 ) -> Result<u64, StoreError> {
     let cancel = sqlx::query_file!(
         "queries/obligations/cancel_connection.sql",
         tenant.uuid(),
         connection.uuid(),
-        reason
+        reason,
+        kind.map(JobKind::as_str)
     );
     let cancelled = within("cancel a connection's obligations", cancel.execute(session)).await?;
     Ok(cancelled.rows_affected())
