@@ -23,6 +23,7 @@
 //! | [`checkpoint`] | how far a dataset of a connection is |
 //! | [`order`] [`order_pii`] | seller data |
 //! | [`fence`] | what is stopped |
+//! | [`rebuild_turn`] | whose turn it is to rebuild Redis |
 //! | [`audit`] | what happened |
 //! | [`error`] | what a caller can do about a failure |
 
@@ -39,6 +40,7 @@ pub mod obligation;
 pub mod order;
 pub mod order_pii;
 pub mod queue_settings;
+pub mod rebuild_turn;
 pub mod schedule;
 pub mod session;
 pub mod tenant;
@@ -61,6 +63,7 @@ pub use obligation::{
 pub use order::{OrderItemRow, OrderRow};
 pub use order_pii::{OrderPiiRow, PiiKey};
 pub use queue_settings::{QueueCap, QueueCapScope, QueueHold, QueueSettings, QueueWeight};
+pub use rebuild_turn::RebuildTurn;
 pub use schedule::{NewSchedule, Schedule, Schedules};
 pub use session::{EnterError, Entered, JobRef, JobTx, Outcome};
 pub use tenant::{NewTenant, Tenant, Tenants};
