@@ -35,6 +35,7 @@ mod node;
 mod options;
 mod permit;
 mod permits;
+mod prune;
 mod reap;
 mod renew;
 mod reply;
