@@ -236,11 +236,11 @@ for n = 1, taken do
   holders[2 * n - 1], holders[2 * n] = id, holder
 end
 call('SET', TOKEN, digits)
-call('ZADD', LEASES, unpack(leases))
+add_scored(LEASES, leases)
 call('HSET', HOLDERS, unpack(holders))
 if capped then
-  call('ZADD', FLIGHT_C, unpack(flights_c))
-  call('ZADD', FLIGHT_T, unpack(flights_t))
+  add_scored(FLIGHT_C, flights_c)
+  add_scored(FLIGHT_T, flights_t)
 end
 call('SET', FETCHES .. worker, sequence .. digits .. table.concat(chosen), 'PX', 3600000)
 return answer(token, wait, chosen)

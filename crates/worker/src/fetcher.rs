@@ -52,20 +52,31 @@ impl Fetcher {
     /// Runs until the drain begins; then the channel closes.
     pub(crate) async fn run(mut self) {
         let mut shards = Shards::new(&self.broker);
-        while let Some(room) = self.room().await {
+        let mut brought = Brought::default();
+        loop {
+            // What one visit brought is delivered while Redis is busy with the next, if there is one.
+            if self.room_beside(&brought) == 0 || !shards.is_due() {
+                self.deliver_all(&mut brought);
+            }
+            let Some(room) = self.room(&brought).await else {
+                break;
+            };
             if !shards.is_due() {
                 self.gathered.leave_to_fetcher([]);
             }
             if self.before_drain(shards.wait()).await.is_none() {
-                return;
+                break;
             }
-            // As many as are visited before there may be no more room.
-            let visits = self.slots.available_permits().div_ceil(BATCH);
-            self.gathered.leave_to_fetcher(shards.next_due(visits));
+            self.gathered.leave_to_fetcher(shards.all_due());
             let Some(shard) = shards.due() else { continue };
             // Not dropped when the drain begins: what it brings must be given back.
-            match self.visit(shard, room).await {
-                Ok(()) => self.contact.answered(),
+            let visit = self.visit(shard, room);
+            let (visited, ()) = tokio::join!(visit, async { self.deliver_all(&mut brought) });
+            match visited {
+                Ok(more) => {
+                    brought = more;
+                    self.contact.answered();
+                }
                 Err(away) => {
                     shard.failed();
                     self.gathered.leave_to_fetcher([]);
@@ -74,23 +85,29 @@ impl Fetcher {
                 }
             }
         }
+        self.deliver_all(&mut brought);
     }
 
-    /// How many jobs there is room for, once there is any; `None` when the drain began.
-    async fn room(&self) -> Option<usize> {
+    /// How many jobs there is room for besides what was brought, once there is any; `None` when the drain began.
+    async fn room(&self, brought: &Brought) -> Option<usize> {
         if self.slots.available_permits() == 0 {
             self.gathered.leave_to_fetcher([]);
         }
         let slot = self.before_drain(self.slots.acquire()).await?.ok()?;
         drop(slot);
-        Some(self.slots.available_permits().clamp(1, BATCH))
+        Some(self.room_beside(brought).clamp(1, BATCH))
+    }
+
+    fn room_beside(&self, brought: &Brought) -> usize {
+        let slots = self.slots.available_permits();
+        slots.saturating_sub(brought.leased.len())
     }
 
     async fn before_drain<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         self.drain.run_until_cancelled(future).await
     }
 
-    async fn visit(&self, shard: &mut Shard, max: usize) -> Result<(), Away> {
+    async fn visit(&self, shard: &mut Shard, max: usize) -> Result<Brought, Away> {
         let repeated = std::mem::replace(&mut shard.unanswered, true);
         let asked_at = BootInstant::now();
         let request = FetchRequest {
@@ -110,17 +127,16 @@ impl Fetcher {
         for id in &fetched.undecodable {
             error!(job.id = %id, "a job that cannot be read is now a dead letter");
         }
-        if repeated {
-            self.deliver_renewed(shard.number, fetched.leased).await?;
+        let brought = if repeated {
+            self.renewed(shard.number, fetched.leased).await?
         } else {
-            for leased in fetched.leased {
-                self.deliver(leased, asked_at);
-            }
-        }
+            let leased = fetched.leased;
+            Brought { leased, asked_at }
+        };
         self.gathered.answered(shard.number);
         let wake = fetched.next_wake.unwrap_or(LONGEST_SLEEP);
         shard.answered(wake.min(LONGEST_SLEEP));
-        Ok(())
+        Ok(brought)
     }
 
     /// Fetches, and takes along what can be acknowledged there.
@@ -149,17 +165,25 @@ impl Fetcher {
     }
 
     /// Leases that a lost reply held have been running since: they are renewed first, or given back.
-    async fn deliver_renewed(&self, shard: u16, leased: Vec<Leased>) -> Result<(), Away> {
+    async fn renewed(&self, shard: u16, leased: Vec<Leased>) -> Result<Brought, Away> {
         let asked_at = BootInstant::now();
         let leases: Vec<_> = leased.iter().map(|one| one.lease.clone()).collect();
         let answers = self.broker.renew(shard, &leases).await?;
+        let mut brought = Brought::default();
         for (one, answer) in leased.into_iter().zip(answers) {
             match answer {
-                Renewed::Extended => self.deliver(one, asked_at),
+                Renewed::Extended => brought.leased.push(one),
                 Renewed::Lost | Renewed::Cancelled => self.acknowledge.release(one.lease),
             }
         }
-        Ok(())
+        brought.asked_at = asked_at;
+        Ok(brought)
+    }
+
+    fn deliver_all(&self, brought: &mut Brought) {
+        for leased in brought.leased.drain(..) {
+            self.deliver(leased, brought.asked_at);
+        }
     }
 
     fn deliver(&self, leased: Leased, asked_at: BootInstant) {
@@ -193,6 +217,22 @@ impl Drop for Fetcher {
     /// However it ends: nothing waits for it any more.
     fn drop(&mut self) {
         self.gathered.leave_to_fetcher([]);
+    }
+}
+
+/// What a visit brought, before it is delivered.
+struct Brought {
+    leased: Vec<Leased>,
+    /// The leases last at least from here.
+    asked_at: BootInstant,
+}
+
+impl Default for Brought {
+    fn default() -> Self {
+        Self {
+            leased: Vec::new(),
+            asked_at: BootInstant::now(),
+        }
     }
 }
 
@@ -273,13 +313,11 @@ impl Shards {
         self.shards.iter().any(|shard| shard.due <= now)
     }
 
-    /// Up to `count` shards that are due now, in the order in which they are visited.
-    fn next_due(&self, count: usize) -> impl Iterator<Item = u16> {
+    /// The shards that are due now: they are visited one after the other, unless there is no more room.
+    fn all_due(&self) -> impl Iterator<Item = u16> {
         let now = Instant::now();
-        let due = self.shards.iter().filter(|shard| shard.due <= now);
-        let mut due: Vec<_> = due.map(|shard| (shard.due, shard.number)).collect();
-        due.sort();
-        due.into_iter().map(|(_, number)| number).take(count)
+        let due = self.shards.iter().filter(move |shard| shard.due <= now);
+        due.map(|shard| shard.number)
     }
 
     /// The shard that has been due the longest: an idle worker goes straight to the one that woke, a busy one goes
