@@ -65,7 +65,8 @@ local ghosts = call('EXISTS', GHOSTS) == 1
 local function take(name, count)
   local list = QUEUE .. name
   local popped, before = call('LPOP', list, count) or {}, taken
-  for _, id in ipairs(popped) do
+  for n = 1, #popped do
+    local id = popped[n]
     local stale = ghosts and tonumber(call('HGET', GHOSTS, name .. id) or 0) or 0 -- guard ghosts_do_not_run: 0
     if stale > 1 then
       call('HSET', GHOSTS, name .. id, stale - 1)
