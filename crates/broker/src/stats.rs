@@ -1,6 +1,6 @@
 //! How much there is, where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use bulkhead_domain::{Class, ConnectionId, TenantId};
 use jiff::Timestamp;
@@ -43,7 +43,7 @@ pub struct Stats {
 /// How many jobs are where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
-    /// In lanes. A job that was cancelled or moved forward may be counted once more until it would have been fetched.
+    /// In lanes. A job that was cancelled or moved forward may be counted once more until its entry is swept away.
     pub queued: u64,
     /// Waiting for their time.
     pub delayed: u64,
@@ -91,6 +91,9 @@ impl Stats {
 
 /// When the first job of a lane was enqueued.
 type Oldest = BTreeMap<ConnectionId, Timestamp>;
+
+/// The queues of which a part is in front, by connection and priority.
+type Fronts = HashSet<Vec<u8>>;
 
 type Lanes = BTreeMap<(TenantId, ConnectionId), Counts>;
 
@@ -158,6 +161,8 @@ impl Broker {
     /// The queued jobs of each lane, and when the first of them was enqueued.
     async fn queued(&self, shard: &ShardKey) -> Result<(Lanes, Oldest), InspectError> {
         let (mut lanes, mut oldest) = (Lanes::new(), Oldest::new());
+        let fronts = redis::Cmd::smembers(shard.key("fronts"));
+        let fronts: Fronts = fronts.query_async(&mut self.redis.clone()).await?;
         let mut cursor = 0_u64;
         loop {
             let mut command = redis::cmd("HSCAN");
@@ -167,8 +172,8 @@ impl Broker {
                 .arg("COUNT")
                 .arg(PAGE);
             let (next, page): HashPage = command.query_async(&mut self.redis.clone()).await?;
-            self.add_lengths(shard, &page, &mut lanes).await?;
-            self.add_oldest(shard, &page, &mut oldest).await?;
+            self.add_lengths(shard, &page, &fronts, &mut lanes).await?;
+            self.add_oldest(shard, &page, &fronts, &mut oldest).await?;
             if next == 0 {
                 return Ok((lanes, oldest));
             }
@@ -181,6 +186,7 @@ impl Broker {
         &self,
         shard: &ShardKey,
         page: &[(Vec<u8>, Vec<u8>)],
+        fronts: &Fronts,
         lanes: &mut Lanes,
     ) -> Result<(), InspectError> {
         let mut pipeline = redis::pipe();
@@ -194,6 +200,10 @@ impl Broker {
             for priority in &lane[16..] {
                 pipeline.cmd("LLEN").arg(shard.queue(connection, *priority));
                 owners.push(owner);
+                if fronts.contains(&[&connection[..], &[*priority]].concat()) {
+                    pipeline.cmd("LLEN").arg(shard.front(connection, *priority));
+                    owners.push(owner);
+                }
             }
         }
         if owners.is_empty() {
@@ -211,12 +221,19 @@ impl Broker {
         &self,
         shard: &ShardKey,
         page: &[(Vec<u8>, Vec<u8>)],
+        fronts: &Fronts,
         oldest: &mut Oldest,
     ) -> Result<(), InspectError> {
         let mut pipeline = redis::pipe();
         for (connection, lane) in page {
             for priority in lane.iter().skip(16) {
-                pipeline.lindex(shard.queue(connection, *priority), 0);
+                let has_front = fronts.contains(&[&connection[..], &[*priority]].concat());
+                let first = if has_front {
+                    ShardKey::front
+                } else {
+                    ShardKey::queue
+                };
+                pipeline.lindex(first(shard, connection, *priority), 0);
             }
         }
         if pipeline.is_empty() {

@@ -7,7 +7,9 @@ use std::{
 
 use bulkhead_broker::mutants;
 
-use crate::{bounds, caps, fairness, fences, fixture::MUTANT, forward, leases, operators, permits};
+use crate::{
+    bounds, caps, fairness, fences, fixture::MUTANT, forward, ghosts, leases, operators, permits,
+};
 
 /// A guard, and a test that fails without it.
 struct Shown {
@@ -42,7 +44,7 @@ shown! {
     token_above_the_last leases::tokens_rise_though_the_clock_goes_back_or_everything_is_lost
     token_above_a_forgotten_one leases::tokens_rise_though_the_clock_goes_back_or_everything_is_lost
     few_wake_at_once leases::a_fetch_moves_a_bounded_number_of_jobs_and_lanes_whose_time_has_come
-    few_ghosts_at_once leases::a_fetch_clears_a_bounded_number_of_entries_that_stand_for_no_job
+    few_ghosts_at_once ghosts::a_fetch_clears_a_bounded_number_of_entries_that_stand_for_no_job
     rest_earns_nothing fairness::a_tenant_that_comes_late_begins_level_with_the_others
     rest_forgives_nothing fairness::a_tenant_that_rests_between_jobs_gets_no_more_than_its_share
     // Lanes that wait.
@@ -73,6 +75,13 @@ shown! {
     not_before_its_time leases::a_delayed_job_runs_at_its_time_by_redis_and_the_fetch_says_when
     dead_letter_is_superseded operators::a_dead_letter_is_superseded_by_its_job_or_discarded
     new_life_forgives operators::a_dead_letter_is_superseded_by_its_job_or_discarded
+    // Entries that stand for no job.
+    ghosts_do_not_run ghosts::a_cancel_looks_at_few_entries_and_leaves_the_order_as_it_is
+    ghosts_are_swept ghosts::cancelling_in_a_held_lane_leaves_no_more_entries_than_it_has_jobs
+    few_swept_at_once ghosts::a_cancel_looks_at_few_entries_and_leaves_the_order_as_it_is
+    swept_comes_first ghosts::a_cancel_looks_at_few_entries_and_leaves_the_order_as_it_is
+    first_is_before_the_swept ghosts::a_released_job_goes_before_those_that_were_swept
+    old_place_is_taken_again ghosts::a_job_that_is_cancelled_and_comes_again_takes_its_place_again
     // Crashes.
     crashes_end leases::three_crashes_quarantine_a_job_with_the_workers_that_died_on_it
     crashes_in_company_end leases::jobs_that_shared_a_worker_survive_three_crashes_and_are_then_run_apart
@@ -86,7 +95,6 @@ shown! {
     cancelled_is_forgotten operators::a_cancel_of_a_running_job_is_told_by_renewal_and_ends_with_its_lease
     completed_is_not_cancelled_later operators::a_cancel_of_a_running_job_is_told_by_renewal_and_ends_with_its_lease
     cancelled_does_not_come_back operators::a_cancelled_job_whose_worker_crashes_does_not_come_back
-    ghosts_do_not_run operators::a_job_enqueued_again_after_a_cancel_runs_once
     delayed_leaves_no_ghost operators::a_delayed_job_that_was_cancelled_can_come_again
     living_is_not_redriven operators::a_dead_letter_of_a_job_that_lives_stays_where_it_is
     redrive_forgives operators::a_dead_letter_keeps_its_reason_and_history_and_can_be_redriven

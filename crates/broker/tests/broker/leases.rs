@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bulkhead_broker::{
     Acknowledged, Acknowledgement, BrokerOptions, EnqueueError, Enqueued, FetchError, FetchRequest,
-    JobFilter, Outcome, Renewed,
+    Outcome, Renewed,
 };
 use bulkhead_domain::Priority;
 
@@ -139,26 +139,6 @@ pub(crate) async fn a_fetch_moves_a_bounded_number_of_jobs_and_lanes_whose_time_
     assert_eq!(fixture.fetch(&mut worker, 256).await.len(), 100);
     assert_eq!(fixture.broker.stats().await.unwrap().total.delayed, 50);
     assert_eq!(fixture.fetch(&mut worker, 256).await.len(), 50);
-}
-
-#[tokio::test]
-pub(crate) async fn a_fetch_clears_a_bounded_number_of_entries_that_stand_for_no_job() {
-    let fixture = Fixture::start().await;
-    let mut worker = Worker::named("a");
-    let jobs: Vec<_> = (0..100).map(|n| job(n, 1, n)).collect();
-    fixture.broker.enqueue(&jobs).await.unwrap();
-    fixture.broker.cancel(&JobFilter::default()).await.unwrap();
-    let fetched = fixture.fetch_all(&mut worker, 1).await;
-    assert_eq!(ids(&fetched.leased), []);
-    assert_eq!(
-        fetched.next_wake,
-        Some(Duration::ZERO),
-        "there is more to look at"
-    );
-    for _ in 0..50 {
-        fixture.fetch(&mut worker, 1).await;
-    }
-    assert_eq!(fixture.leftovers().await, Vec::<String>::new());
 }
 
 #[tokio::test]

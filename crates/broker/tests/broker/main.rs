@@ -14,6 +14,7 @@ mod fairness;
 mod fences;
 mod fixture;
 mod forward;
+mod ghosts;
 mod guards;
 mod identities;
 mod leases;
