@@ -38,7 +38,7 @@ local GHOSTS = P .. ':ghosts' -- hash: connection, priority, id → 1: its entry
 local DEAD = P .. ':dead' -- hash: id → JSON {r reason, at ms, f, c, h}
 local DEAD_BODIES = P .. ':dead_bodies' -- hash: id → body
 local WAITS = P .. ':waits:' -- hash per hour: tenant and bucket → how many starts had waited so long; expires
-local BOOT = P .. ':boot' -- hash: nonce, established µs
+local BOOT = P .. ':boot' -- hash: nonce, established µs, the server's run id then
 local STOPS = P .. ':stops' -- set: tombstones, 'a' 't' or 'c' and the id
 local WAKE = P .. ':wake' -- channel
 local TOLD = P .. ':told' -- channel: a job in flight was cancelled
@@ -50,6 +50,11 @@ local function now_us(injected)
   end
   local time = call('TIME')
   return time[1] * 1000000 + time[2] + (tonumber(injected) or 0)
+end
+
+-- What no other server has, nor this one when it is started again: it is neither stored nor replicated.
+local function run_id()
+  return string.match(call('INFO', 'server'), 'run_id:(%x+)')
 end
 
 local function whole(number)

@@ -8,7 +8,8 @@ use std::{
 use bulkhead_broker::mutants;
 
 use crate::{
-    bounds, caps, fairness, fences, fixture::MUTANT, forward, ghosts, leases, operators, permits,
+    bounds, caps, failover, fairness, fences, fixture::MUTANT, forward, ghosts, leases, operators,
+    permits,
 };
 
 /// A guard, and a test that fails without it.
@@ -100,6 +101,7 @@ shown! {
     redrive_forgives operators::a_dead_letter_keeps_its_reason_and_history_and_can_be_redriven
     // Permits.
     boot_nonce fences::after_a_loss_permits_stop_until_a_nonce_is_established_and_tokens_keep_rising
+    nonce_is_of_this_server failover::a_replica_that_took_over_has_no_nonce_and_permits_stop_until_it_has_one
     floor_raises fences::after_a_loss_permits_stop_until_a_nonce_is_established_and_tokens_keep_rising
     floor_only_raises fences::after_a_loss_permits_stop_until_a_nonce_is_established_and_tokens_keep_rising
     same_nonce_empties_nothing permits::the_same_nonce_again_empties_no_bucket

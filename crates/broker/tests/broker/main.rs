@@ -10,6 +10,7 @@ mod bounds;
 mod caps;
 mod cluster;
 mod contracts;
+mod failover;
 mod fairness;
 mod fences;
 mod fixture;
