@@ -28,9 +28,9 @@ pub struct Stats {
     pub parked_lanes: u64,
     /// Lanes that an operator holds.
     pub paused_lanes: u64,
-    /// Tenants that an operator holds, with all of their lanes.
+    /// Tenants that an operator holds, with all of their lanes: on every shard.
     pub paused_tenants: Vec<TenantId>,
-    /// Whether an operator holds the class.
+    /// Whether an operator holds the class: on every shard.
     pub paused: bool,
     /// What the bodies of living jobs take in Redis, as Redis estimates it.
     pub bytes: u64,
@@ -110,21 +110,31 @@ impl Broker {
             parked_lanes: 0,
             paused_lanes: 0,
             paused_tenants: Vec::new(),
-            paused: false,
+            paused: true,
             bytes: 0,
             oldest: None,
             lanes: Vec::new(),
         };
+        let mut held: BTreeMap<TenantId, u16> = BTreeMap::new();
         for shard in self.shards.iter() {
-            self.add_shard(&mut stats, shard).await?;
+            for tenant in self.add_shard(&mut stats, shard).await? {
+                *held.entry(tenant).or_default() += 1;
+            }
         }
+        let everywhere = held.iter().filter(|(_, shards)| **shards == self.shards());
+        stats.paused_tenants = everywhere.map(|(tenant, _)| *tenant).collect();
         stats
             .lanes
             .sort_by_key(|lane| (lane.tenant, lane.connection));
         Ok(stats)
     }
 
-    async fn add_shard(&self, stats: &mut Stats, shard: &ShardKey) -> Result<(), InspectError> {
+    /// Returns the tenants that it holds.
+    async fn add_shard(
+        &self,
+        stats: &mut Stats,
+        shard: &ShardKey,
+    ) -> Result<Vec<TenantId>, InspectError> {
         let (mut lanes, oldest) = self.queued(shard).await?;
         let due = self.lanes_of(shard, "due").await?;
         for lane in due {
@@ -136,7 +146,7 @@ impl Broker {
         }
         let (dead, bytes, paused, parked) = self.shard_totals(shard).await?;
         let (everyone, held) = self.held(shard).await?;
-        stats.paused |= everyone;
+        stats.paused &= everyone;
         stats.dead += dead;
         stats.bytes += bytes;
         stats.paused_lanes += paused.len() as u64;
@@ -154,8 +164,7 @@ impl Broker {
                 paused: everyone || held.contains(&tenant) || paused.contains(&connection),
             });
         }
-        stats.paused_tenants = held;
-        Ok(())
+        Ok(held)
     }
 
     /// The queued jobs of each lane, and when the first of them was enqueued.
@@ -281,7 +290,7 @@ impl Broker {
         }
     }
 
-    /// Whether the class is held, and which tenants are; every shard says the same.
+    /// Whether the class is held, and which tenants are. Every shard says the same unless a call failed half-way.
     async fn held(&self, shard: &ShardKey) -> Result<(bool, Vec<TenantId>), InspectError> {
         let command = redis::Cmd::smembers(shard.key("held"));
         let held: Vec<Vec<u8>> = command.query_async(&mut self.redis.clone()).await?;
