@@ -76,6 +76,7 @@ impl Kept {
 
     /// What people are told: what `line` says of the classes, `changed` if it is news and `same` if it is not, and
     /// whether Redis obeys.
+    #[must_use]
     pub fn for_people(
         &self,
         changed: &str,
