@@ -10,5 +10,5 @@ end
 if call('HGET', BOOT, 'nonce') == ARGV[2] then -- guard same_nonce_empties_nothing: false
   return 'SAME_NONCE'
 end
-call('HSET', BOOT, 'nonce', ARGV[2], 'established', whole(now))
+call('HSET', BOOT, 'nonce', ARGV[2], 'established', whole(now), 'server', run_id())
 return 'ESTABLISHED'

@@ -61,23 +61,26 @@ end
 
 -- Takes jobs from the front of a queue. Returns how many, and whether it is empty now.
 local chosen, taken = {}, 0
-local ghosts = call('EXISTS', GHOSTS) == 1
+local ghosts, fronts = call('EXISTS', GHOSTS) == 1, call('EXISTS', FRONTS) == 1
 local function take(name, count)
-  local list = QUEUE .. name
+  local list, in_front = QUEUE .. name, false
+  if fronts and call('SISMEMBER', FRONTS, name) == 1 then -- guard swept_comes_first: false
+    list, in_front = FRONT .. name, true
+  end
   local popped, before = call('LPOP', list, count) or {}, taken
   for n = 1, #popped do
     local id = popped[n]
-    local stale = ghosts and tonumber(call('HGET', GHOSTS, name .. id) or 0) or 0 -- guard ghosts_do_not_run: 0
-    if stale > 1 then
-      call('HSET', GHOSTS, name .. id, stale - 1)
-    elseif stale == 1 then
-      call('HDEL', GHOSTS, name .. id)
-    else
+    if not ghosts
+      or call('HDEL', GHOSTS, name .. id) == 0 then -- guard ghosts_do_not_run: true
       taken = taken + 1
       chosen[taken] = id
     end
   end
-  return taken - before, #popped < count or call('EXISTS', list) == 0
+  local empty = #popped < count or call('EXISTS', list) == 0
+  if empty and in_front then
+    call('SREM', FRONTS, name)
+  end
+  return taken - before, empty and not in_front
 end
 
 -- One turn of a tenant: up to `share` jobs of its least served lanes, a few of each. What is written here also decides

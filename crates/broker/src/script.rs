@@ -61,6 +61,7 @@ scripts! {
     LANE_PAUSE = "lane_pause.lua", " flags=allow-oom";
     LANE_RESUME = "lane_resume.lua", " flags=allow-oom";
     LET_GO = "let_go.lua", " flags=allow-oom";
+    NONCE = "nonce.lua", " flags=allow-oom";
     PERMIT = "permit.lua", " flags=allow-oom";
     REAP = "reap.lua", " flags=allow-oom";
     RENEW = "renew.lua", " flags=allow-oom";

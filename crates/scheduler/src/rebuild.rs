@@ -1,4 +1,5 @@
-//! A Redis without a boot nonce has lost its data, or is new. No permit is granted there.
+//! A Redis without a boot nonce of its own has lost its data, or is new, or has older data: a replica that took over, or
+//! a server that was started again. No permit is granted there.
 //!
 //! In this order: tombstones of everything that Postgres says is stopped, then operators' weights, holds and caps, so
 //! that nothing runs that is held; then everything enqueued is owed again, then a new nonce, under which buckets start
@@ -38,8 +39,11 @@ impl Scheduler {
             return Ok(None);
         };
         warn!(
-            "Redis has no boot nonce: it is new or has lost its data; rebuilding it from Postgres"
+            "Redis has no boot nonce of its own: it is new, has lost its data, or has another server's, which may be \
+             older; rebuilding it from Postgres"
         );
+        self.fences.withdraw().await?;
+        crash_point::reach("scheduler.rebuild.withdrawn");
         let closed = self.store.fences().closed(FENCES).await?;
         for fence in &closed {
             self.fences.stop(scope(fence)).await?;
