@@ -61,11 +61,12 @@ scripts! {
     LANE_PAUSE = "lane_pause.lua", " flags=allow-oom";
     LANE_RESUME = "lane_resume.lua", " flags=allow-oom";
     LET_GO = "let_go.lua", " flags=allow-oom";
-    NONCE = "nonce.lua", " flags=allow-oom";
+    NONCE = "nonce.lua", " flags=no-writes,allow-oom";
     PERMIT = "permit.lua", " flags=allow-oom";
     REAP = "reap.lua", " flags=allow-oom";
     RENEW = "renew.lua", " flags=allow-oom";
     WAITS = "waits.lua", " flags=allow-oom";
+    WITHDRAW = "withdraw.lua", " flags=allow-oom";
     THROTTLED = "throttled.lua", " flags=allow-oom";
 }
 
