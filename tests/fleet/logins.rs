@@ -10,7 +10,7 @@ async fn connect(url: &str) -> Result<MultiplexedConnection> {
     Ok(client.get_multiplexed_async_connection().await?)
 }
 
-/// Fails unless the login may not do it.
+/// Fails unless Redis refuses it.
 async fn refused(attacker: &mut MultiplexedConnection, words: &[&str]) -> Result<()> {
     let mut command = redis::cmd(words.first().context("a command")?);
     for word in &words[1..] {
@@ -21,9 +21,16 @@ async fn refused(attacker: &mut MultiplexedConnection, words: &[&str]) -> Result
         anyhow::bail!("{words:?} was answered: {answer:?}");
     };
     let error = error.to_string();
-    let by_acl =
-        error.contains("permissions") || error.contains("The user executing the script can't");
-    ensure!(by_acl, "{words:?}: {error}");
+    // To whom, or to every script.
+    let refusals = [
+        "permissions",
+        "The user executing the script can't",
+        "not allowed from script",
+    ];
+    ensure!(
+        refusals.iter().any(|refusal| error.contains(refusal)),
+        "{words:?}: {error}"
+    );
     Ok(())
 }
 

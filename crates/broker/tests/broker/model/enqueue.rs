@@ -22,7 +22,7 @@ impl Model {
         let mut answers = vec![Enqueued::Exists; jobs.len()];
         let is_first = |at: &usize| jobs[..*at].iter().all(|before| before.n != jobs[*at].n);
         let mut order: Vec<usize> = (0..jobs.len()).filter(is_first).collect();
-        // What has a time comes first, the rest queue by queue.
+        // Tenant by tenant; what has a time comes first, the rest queue by queue.
         order.sort_by_key(|at| group_of(&jobs[*at]));
         let (alive, new): (Vec<usize>, Vec<usize>) = order
             .iter()
@@ -128,9 +128,11 @@ impl NewJob {
     }
 }
 
-/// What is pushed together: all that has a time, or one queue.
-fn group_of(new: &NewJob) -> Option<(u8, u8)> {
-    new.not_before_s
-        .is_none()
-        .then_some((new.lane, new.priority))
+/// What is pushed together, tenant by tenant: all that has a time, or one queue.
+fn group_of(new: &NewJob) -> (u8, Option<(u8, u8)>) {
+    let queue = new.not_before_s.is_none();
+    (
+        tenant_of(new.lane),
+        queue.then_some((new.lane, new.priority)),
+    )
 }
