@@ -101,6 +101,40 @@ async fn a_second_tick_finds_nothing_to_do_and_two_at_once_do_it_once() -> Resul
 }
 
 #[tokio::test]
+async fn schedulers_that_all_find_a_new_redis_rebuild_it_once() -> Result<()> {
+    let night = scheduled(8, 10).await?;
+    let said = tokio::try_join!(
+        passed(&night),
+        passed(&night),
+        passed(&night),
+        passed(&night)
+    )?;
+    let said = [said.0, said.1, said.2, said.3].map(|(_, said)| said);
+    let rebuilt = said
+        .iter()
+        .map(|said| said.matches("rebuilt Redis").count());
+    ensure!(rebuilt.sum::<usize>() == 1, "{said:#?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_scheduler_that_stopped_in_mid_rebuild_is_not_waited_for_long() -> Result<()> {
+    let night = scheduled(4, 10).await?;
+    let taken = "begin; select pg_advisory_xact_lock(hashtextextended('bulkhead.rebuild', 0))";
+    let mut stopped = night.pool.acquire().await?;
+    sqlx::raw_sql("set idle_in_transaction_session_timeout = '1s'")
+        .execute(&mut *stopped)
+        .await?;
+    sqlx::raw_sql(taken).execute(&mut *stopped).await?;
+    let (tick, said) = passed(&night).await?;
+    ensure!(tick.enqueued == 4, "{tick:?}");
+    ensure!(said.contains("rebuilt Redis"), "{said}");
+    let lost = sqlx::raw_sql("select 1").execute(&mut *stopped).await;
+    ensure!(lost.is_err(), "its turn was not taken away");
+    Ok(())
+}
+
+#[tokio::test]
 async fn two_schedulers_at_once_run_every_nights_sync_once() -> Result<()> {
     let night = scheduled(6, 120).await?;
     sqlx::raw_sql(NIGHT_MISSED).execute(&night.pool).await?;
@@ -299,6 +333,11 @@ async fn settle(night: &TestNight) -> Result<()> {
 
 /// One pass, as cron would run it.
 async fn tick(night: &TestNight) -> Result<Tick> {
+    Ok(passed(night).await?.0)
+}
+
+/// What a pass did, and its log.
+async fn passed(night: &TestNight) -> Result<(Tick, String)> {
     // Each writes its port to a file of its own.
     static TICKS: AtomicU32 = AtomicU32::new(0);
     let name = format!("tick-{}", TICKS.fetch_add(1, Ordering::Relaxed));
@@ -306,7 +345,8 @@ async fn tick(night: &TestNight) -> Result<Tick> {
     let mut command = night.fleet.member_command("scheduler", &name, &options)?;
     command.arg("tick");
     let output: Output = tokio::task::spawn_blocking(move || command.output()).await??;
-    let stderr = String::from_utf8_lossy(&output.stderr);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(output.status.success(), "{}: {stderr}", output.status);
-    serde_json::from_slice(&output.stdout).context("read what tick printed")
+    let tick = serde_json::from_slice(&output.stdout).context("read what tick printed")?;
+    Ok((tick, stderr))
 }

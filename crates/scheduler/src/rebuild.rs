@@ -3,9 +3,15 @@
 //! In this order: tombstones of everything that Postgres says is stopped, then operators' weights, holds and caps, so
 //! that nothing runs that is held; then everything enqueued is owed again, then the plans that are pinned, then a new
 //! nonce, under which buckets start empty and fencing tokens are greater than any that Postgres has seen.
+//!
+//! One scheduler does it at a time: two at once could leave a nonce of either on some shards, and what the first has
+//! enqueued would be owed once more.
+
+use std::time::Duration;
 
 use bulkhead_domain::FencingToken;
 use bulkhead_service::crash_point;
+use bulkhead_store::RebuildTurn;
 use jiff::Timestamp;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -19,15 +25,18 @@ use crate::{
 /// Closed fences that are read at a time; more than this many at once is not a state of a working fleet.
 const FENCES: u32 = 100_000;
 
+/// Between two questions whether somebody else has rebuilt.
+const TURN_EVERY: Duration = Duration::from_millis(50);
+
 impl Scheduler {
     /// Rebuilds Redis if it needs it; returns how many obligations are owed again.
     ///
     /// # Errors
     /// [`TickError`]; the next pass does it from the start.
     pub async fn rebuild(&self, now: Timestamp) -> Result<Option<u64>, TickError> {
-        if self.fences.boot_nonce().await?.is_some() {
+        let Some(mut turn) = self.turn().await? else {
             return Ok(None);
-        }
+        };
         warn!(
             "Redis has no boot nonce: it is new or has lost its data; rebuilding it from Postgres"
         );
@@ -39,17 +48,19 @@ impl Scheduler {
         crash_point::reach("scheduler.rebuild.fenced");
         let settings = self.settle().await?;
         crash_point::reach("scheduler.rebuild.settled");
-        let owed = self.owe_all_again(now).await?;
+        let owed = self.owe_all_again(now, &mut turn).await?;
         crash_point::reach("scheduler.rebuild.owed");
         // Before anything may be called: a plan that was pinned may be lower than the published one.
         self.pin_plans().await?;
         let floor = FencingToken::from_redis(self.store.obligations().max_fencing_token().await?);
+        turn.keep().await?;
         self.fences
             .establish(&Uuid::new_v4().to_string(), floor)
             .await?;
         crash_point::reach("scheduler.rebuild.established");
         // Not by the grantor's next turn: jobs that are enqueued now would go away for longer.
         self.vouch().await?;
+        turn.end().await?;
         metrics::counter!("bulkhead_redis_rebuilds_total").increment(1);
         info!(
             fences = closed.count(),
@@ -60,9 +71,27 @@ impl Scheduler {
         Ok(Some(owed))
     }
 
-    async fn owe_all_again(&self, now: Timestamp) -> Result<u64, TickError> {
+    /// The turn to rebuild a Redis that needs it; `None` if none does, or somebody else has done it meanwhile.
+    async fn turn(&self) -> Result<Option<RebuildTurn>, TickError> {
+        while self.fences.boot_nonce().await?.is_none() {
+            if let Some(turn) = self.store.rebuild_turn().await? {
+                // Who had it before may have ended between the two questions.
+                let is_needed = self.fences.boot_nonce().await?.is_none();
+                return Ok(is_needed.then_some(turn));
+            }
+            tokio::time::sleep(TURN_EVERY).await;
+        }
+        Ok(None)
+    }
+
+    async fn owe_all_again(
+        &self,
+        now: Timestamp,
+        turn: &mut RebuildTurn,
+    ) -> Result<u64, TickError> {
         let mut owed = 0;
         loop {
+            turn.keep().await?;
             let more = self.store.obligations().owe_all_again(now, BATCH).await?;
             if more == 0 {
                 return Ok(owed);

@@ -24,6 +24,7 @@
 //! | [`order`] [`order_pii`] | seller data |
 //! | [`fence`] | what is stopped |
 //! | [`plan_pin`] | usage plans that operators have pinned |
+//! | [`rebuild_turn`] | whose turn it is to rebuild Redis |
 //! | [`audit`] | what happened |
 //! | [`error`] | what a caller can do about a failure |
 
@@ -41,6 +42,7 @@ pub mod order;
 pub mod order_pii;
 pub mod plan_pin;
 pub mod queue_settings;
+pub mod rebuild_turn;
 pub mod schedule;
 pub mod session;
 pub mod tenant;
@@ -64,6 +66,7 @@ pub use order::{OrderItemRow, OrderRow};
 pub use order_pii::{OrderPiiRow, PiiKey};
 pub use plan_pin::{PlanPin, PlanPins, PlanSubject};
 pub use queue_settings::{QueueCap, QueueCapScope, QueueHold, QueueSettings, QueueWeight};
+pub use rebuild_turn::RebuildTurn;
 pub use schedule::{NewSchedule, Schedule, Schedules};
 pub use session::{EnterError, Entered, JobRef, JobTx, Outcome};
 pub use tenant::{NewTenant, Tenant, Tenants};

@@ -475,3 +475,20 @@ async fn partitions_are_kept_ahead_and_making_them_twice_does_nothing() {
         "only what is far away is in the default partition"
     );
 }
+
+#[tokio::test]
+async fn one_scheduler_at_a_time_has_the_turn_to_rebuild_redis() {
+    let fixture = Fixture::new().await;
+    let scheduler = fixture.store(Role::Scheduler).await;
+    let turn = scheduler.rebuild_turn().await.expect("an answer");
+    let mut turn = turn.expect("nobody has it");
+    let other = fixture.store(Role::Scheduler).await;
+    assert!(other.rebuild_turn().await.expect("an answer").is_none());
+    turn.keep().await.expect("still held");
+    turn.end().await.expect("given back");
+    let next = other.rebuild_turn().await.expect("an answer");
+    // One that fails in the middle gives it back, too.
+    drop(next.expect("nobody has it"));
+    let again = scheduler.rebuild_turn().await.expect("an answer");
+    assert!(again.is_some());
+}
