@@ -298,7 +298,7 @@ local function land(ids, bodies)
 end
 
 -- What BYTES has for a tenant. Padded to more than 64 bytes, as what HOLDERS has.
-local PADDING = string.rep(' ', 64)
+local PADDING = '                                                                '
 local function bytes_of(total)
   return total .. PADDING
 end

@@ -37,6 +37,7 @@ mod options;
 mod permit;
 mod permits;
 mod plan;
+mod prune;
 mod reap;
 mod refusals;
 mod renew;

@@ -41,7 +41,7 @@ pub(crate) fn without(text: &'static str, guard: &'static str) -> Option<&'stati
         .entry((text.as_ptr().addr(), guard))
         .or_insert_with(|| {
             // As many as there are guards and scripts, and only in tests.
-            mutate(text, guard).map(|text| &*Box::leak(Box::new(Text::new(text))))
+            mutate(text, guard).map(|text| &*Box::leak(Box::new(Text::new(&text))))
         })
 }
 

@@ -1,12 +1,12 @@
 //! The Lua scripts: loaded once, called by hash, loaded again when Redis has forgotten them.
 
-use std::{borrow::Cow, sync::LazyLock};
+use std::sync::LazyLock;
 
 use redis::{Arg, Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, ToRedisArgs};
 
-use crate::{connection::Connection, keys::ShardKey};
+use crate::{connection::Connection, keys::ShardKey, prune::prune};
 
-/// One script, with the shared functions of `lua/lane.lua` in front.
+/// One script, with what it uses of the shared functions of `lua/lane.lua` in front.
 pub(crate) struct Script {
     whole: LazyLock<Text>,
     #[cfg(feature = "mutants")]
@@ -15,7 +15,7 @@ pub(crate) struct Script {
 
 /// What is called, and its name.
 pub(crate) struct Text {
-    code: Cow<'static, str>,
+    code: String,
     hash: String,
 }
 
@@ -124,8 +124,8 @@ impl Script {
 }
 
 impl Text {
-    pub(crate) fn new(code: impl Into<Cow<'static, str>>) -> Self {
-        let code = code.into();
+    pub(crate) fn new(code: &str) -> Self {
+        let code = prune(code);
         Self {
             hash: redis::Script::new(&code).get_hash().to_owned(),
             code,
@@ -159,7 +159,7 @@ impl Call {
 
     fn in_full(&self) -> Cmd {
         let mut command = redis::cmd("EVAL");
-        command.arg(&*self.code.code);
+        command.arg(&self.code.code);
         // Without `EVALSHA` and the hash.
         for argument in self.command.args_iter().skip(2) {
             if let Arg::Simple(argument) = argument {
