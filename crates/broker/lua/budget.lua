@@ -10,6 +10,7 @@
     c calls that 429s took off the burst, f what they left of the rate, t the last one: c and f are as of then and
     recover by 1 % of the whole a minute  u Amazon asked not to be called before     s since when anything is known ]]
 local PLANS = P .. ':plans' -- hash: subject → what was learned; absent if nothing was
+local PINS = P .. ':pins' -- set: subjects whose plan is pinned, so that pins can be told without reading what was learned
 local BUCKETS = P .. ':bucket:' -- string per life and subject: TAT, µs; expires a minute after it is full
 
 -- The nonce's first digits tell lives of Redis apart; within one, `life` counts steps of its clock.

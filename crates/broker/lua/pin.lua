@@ -8,6 +8,7 @@ local nonce, life = unpack(call('HMGET', BOOT, 'nonce', 'life'))
 local stored = call('HGET', PLANS, ARGV[2])
 local answer = 'PINNED'
 if ARGV[3] == '' then
+  call('SREM', PINS, ARGV[2])
   if not stored then
     return 'UNKNOWN'
   end
@@ -18,6 +19,7 @@ else
   learned.p = { tonumber(ARGV[3]), tonumber(ARGV[4]) }
   learned.s = math.floor(now / 1000)
   call('HSET', PLANS, ARGV[2], cjson.encode(learned))
+  call('SADD', PINS, ARGV[2])
 end
 if nonce then
   -- Two days: longer than any published plan takes to fill from empty.

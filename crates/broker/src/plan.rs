@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use bulkhead_domain::{ApplicationId, ConnectionId, Operation, UsagePlan};
+use bulkhead_domain::{ApplicationId, ConnectionId, UsagePlan};
 use jiff::Timestamp;
 use redis::RedisError;
 use serde::Deserialize;
-use uuid::Uuid;
 
-use crate::{broker::Broker, reply::HashPage, script};
+use crate::{broker::Broker, pin::PlanKey, reply::HashPage};
 
 /// Which plans are asked for; everything that is `None` does not matter.
 #[derive(Debug, Clone, Default)]
@@ -105,65 +104,6 @@ impl Broker {
         });
         Ok(entries)
     }
-
-    /// Makes buckets of this class follow `plan` whatever Amazon's answers say, until it is reset. `None`: the limit
-    /// of the application over all its sellers. The buckets begin empty.
-    ///
-    /// # Errors
-    /// [`PlanError`].
-    pub async fn pin_plan(
-        &self,
-        application: ApplicationId,
-        connection: Option<ConnectionId>,
-        operation: &Operation,
-        plan: UsagePlan,
-    ) -> Result<(), PlanError> {
-        let valid = plan.rate_per_s.is_finite() && plan.rate_per_s > 0.0 && plan.burst > 0;
-        if !valid {
-            return Err(PlanError::Invalid(plan));
-        }
-        let (rate, burst) = (plan.rate_per_s.to_string(), plan.burst.to_string());
-        self.pin(application, connection, operation, &rate, &burst)
-            .await?;
-        Ok(())
-    }
-
-    /// Forgets what was pinned and learned: the bucket follows the published plan again, and begins empty. Returns
-    /// whether there was anything.
-    ///
-    /// # Errors
-    /// [`PlanError::Redis`].
-    pub async fn reset_plan(
-        &self,
-        application: ApplicationId,
-        connection: Option<ConnectionId>,
-        operation: &Operation,
-    ) -> Result<bool, PlanError> {
-        let answers = self.pin(application, connection, operation, "", "").await?;
-        Ok(answers.iter().any(|answer| answer == "FORGOTTEN"))
-    }
-
-    async fn pin(
-        &self,
-        application: ApplicationId,
-        connection: Option<ConnectionId>,
-        operation: &Operation,
-        rate: &str,
-        burst: &str,
-    ) -> Result<Vec<String>, PlanError> {
-        let shards = match connection {
-            Some(connection) => std::slice::from_ref(self.shard(self.shard_of(connection))),
-            None => &self.shards[..],
-        };
-        let subject = subject(application, connection, operation);
-        let mut answers = Vec::new();
-        for shard in shards {
-            let mut call = script::PIN.on(shard, &self.now());
-            call.arg(&subject[..]).arg(rate).arg(burst);
-            answers.push(call.run(&self.redis).await?);
-        }
-        Ok(answers)
-    }
 }
 
 impl PlanFilter {
@@ -180,25 +120,10 @@ impl PlanFilter {
 }
 
 /// Fields in one page of a scan.
-const PAGE: usize = 1_000;
+pub(crate) const PAGE: usize = 1_000;
 
 /// Recovered of the whole in a minute, after a 429: as in `budget.lua`.
 const RECOVERY: f64 = 0.01;
-
-/// A subject as `budget.lua` names it.
-fn subject(
-    application: ApplicationId,
-    connection: Option<ConnectionId>,
-    operation: &Operation,
-) -> Vec<u8> {
-    let mut subject = vec![if connection.is_some() { b'c' } else { b'a' }];
-    subject.extend(application.uuid().as_bytes());
-    if let Some(connection) = connection {
-        subject.extend(connection.uuid().as_bytes());
-    }
-    subject.extend(operation.key().as_bytes());
-    subject
-}
 
 /// What was learned of a plan: the JSON of `budget.lua`.
 #[derive(Debug, Default, Deserialize)]
@@ -223,21 +148,25 @@ struct Learned {
     since_ms: i64,
 }
 
+/// The pinned one, if one is.
+pub(crate) fn pinned(learned: &[u8]) -> Option<UsagePlan> {
+    let learned: Learned = serde_json::from_slice(learned).ok()?;
+    learned.pinned.map(|(rate, burst)| plan(rate, burst))
+}
+
 fn entry(subject: &[u8], learned: &[u8], now: Timestamp) -> Option<PlanEntry> {
-    let (mark, rest) = subject.split_first()?;
-    let uuid = |at: usize| Uuid::from_slice(rest.get(at..at + 16)?).ok();
-    let (connection, name) = match mark {
-        b'c' => (Some(ConnectionId::new(uuid(16)?)), rest.get(32..)?),
-        b'a' => (None, rest.get(16..)?),
-        _ => return None,
-    };
+    let PlanKey {
+        application,
+        connection,
+        operation,
+    } = PlanKey::read(subject)?;
     let learned: Learned = serde_json::from_slice(learned).ok()?;
     let (in_force, source, why) = learned.in_force(now);
     let time = |ms: i64| Timestamp::from_millisecond(ms).ok();
     Some(PlanEntry {
-        application: ApplicationId::new(uuid(0)?),
+        application,
         connection,
-        operation: String::from_utf8(name.to_vec()).ok()?,
+        operation,
         in_force,
         source,
         why,

@@ -1,8 +1,9 @@
 //! A Redis without a boot nonce has lost its data, or is new. No permit is granted there.
 //!
-//! In this order: tombstones of everything that Postgres says is stopped, then operators' weights, holds and caps, so
-//! that nothing runs that is held; then everything enqueued is owed again, then the plans that are pinned, then a new
-//! nonce, under which buckets start empty and fencing tokens are greater than any that Postgres has seen.
+//! In this order: tombstones of everything that Postgres says is stopped, then operators' weights, holds, caps and
+//! pinned plans, so that nothing runs that is held, and nothing is called oftener than was agreed; then everything
+//! enqueued is owed again, then a new nonce, under which buckets start empty and fencing tokens are greater than any
+//! that Postgres has seen.
 //!
 //! One scheduler does it at a time: two at once could leave a nonce of either on some shards, and what the first has
 //! enqueued would be owed once more.
@@ -50,8 +51,6 @@ impl Scheduler {
         crash_point::reach("scheduler.rebuild.settled");
         let owed = self.owe_all_again(now, &mut turn).await?;
         crash_point::reach("scheduler.rebuild.owed");
-        // Before anything may be called: a plan that was pinned may be lower than the published one.
-        self.pin_plans().await?;
         let floor = FencingToken::from_redis(self.store.obligations().max_fencing_token().await?);
         turn.keep().await?;
         self.fences

@@ -32,7 +32,7 @@ pub struct Tick {
     pub owed_again: u64,
     /// Obligations whose jobs are dead letters.
     pub dead: u64,
-    /// Weights, holds and caps that Redis did not obey.
+    /// Weights, holds, caps and pinned plans that Redis did not obey.
     pub settings: u64,
 }
 
@@ -44,7 +44,6 @@ impl Scheduler {
     pub async fn tick(&self, now: Timestamp) -> Result<Tick, TickError> {
         self.store.obligations().maintain_partitions().await?;
         let mut tick = self.pass(now).await?;
-        self.pin_plans().await?;
         let reconciled = self.reconcile(now).await?;
         tick.owed_again += reconciled.lost;
         tick.dead += reconciled.dead;
@@ -113,7 +112,6 @@ impl Scheduler {
         }
         self.pass(now).await?;
         if rarer.reconciliation.is_due() {
-            self.pin_plans().await?;
             self.reconcile(now).await?;
             rarer.reconciliation.done();
         }

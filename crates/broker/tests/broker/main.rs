@@ -23,6 +23,7 @@ mod loss;
 mod model;
 mod operators;
 mod permits;
+mod pins;
 mod plans;
 mod random;
 mod shares;
