@@ -8,7 +8,8 @@
     d {rate, burst} the published plan    p {rate, burst} pinned by an operator: wins over all else
     r rate that Amazon reports            h the least of n higher ones seen in a row, the last at `at`
     c calls that 429s took off the burst, f what they left of the rate, t the last one: c and f are as of then and
-    recover by 1 % of the whole a minute  u Amazon asked not to be called before     s since when anything is known ]]
+    recover by 1 % of the whole a minute  u Amazon asked not to be called before     s since when anything is known
+    g rate that 429s taught where nothing is published, as of t: doubles every ten minutes, forgotten after a hundred ]]
 local PLANS = P .. ':plans' -- hash: subject → what was learned; absent if nothing was
 local PINS = P .. ':pins' -- set: subjects whose plan is pinned, so that pins can be told without reading what was learned
 local BUCKETS = P .. ':bucket:' -- string per life and subject: TAT, µs; expires a minute after it is full
@@ -26,6 +27,9 @@ local function in_force(learned, rate, burst, now)
     return learned.p[1], learned.p[2], 0, 1
   end
   local minutes = math.max(0, now / 1000 - (learned.t or 0)) / 60000
+  if learned.g and not learned.r and rate <= 0 then
+    return minutes < 100 and learned.g * 2 ^ (minutes / 10) or 0, burst, 0, 1
+  end
   local cut = math.max(0, (learned.c or 0) - 0.01 * burst * minutes)
   return learned.r or rate, burst, cut, math.min(1, (learned.f or 1) + 0.01 * minutes)
 end

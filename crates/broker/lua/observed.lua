@@ -26,7 +26,9 @@ learned.d = { published, burst }
 local rate, size, cut, factor = in_force(learned, published, burst, now)
 
 local now_ms = math.floor(now / 1000)
-local lower = rate == 0 or reported < rate * (1 - 1e-9)
+-- A pace that was only guessed from refusals is no plan.
+local is_guess = published == 0 and not learned.r
+local lower = is_guess or reported < rate * (1 - 1e-9)
 -- Up to 1 % more may be nothing but rounding of the header.
 if not lower and reported <= rate * 1.01 then
   if stored then
@@ -52,7 +54,7 @@ if not lower then
 end
 
 learned.h, learned.n, learned.at = nil, nil, nil
-learned.r = reported
+learned.r, learned.g = reported, nil
 if published > 0 and math.abs(reported - published) <= published * 1e-9 then
   learned.r = nil
 end

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bulkhead_domain::{Margins, Operation, Priority, UsagePlan};
+use bulkhead_domain::{ApplicationId, Margins, Operation, Priority, UsagePlan};
 use redis::{RedisError, Value};
 
 use crate::{
@@ -44,6 +44,10 @@ const PROMPT: Duration = Duration::from_millis(100);
 
 /// For how long a reported rate that was no news is not told again.
 const NO_NEWS: Duration = Duration::from_secs(60);
+
+/// Where nothing is published, this many calls per second after the first refusal: the two seconds with which Amazon
+/// Ads asks to begin. Each further one halves it.
+const FIRST_PACE_PER_S: f64 = 0.5;
 
 /// In place of a plan where none is published.
 const NO_PLAN: UsagePlan = UsagePlan::new(0.0, 1);
@@ -107,9 +111,9 @@ impl Permits {
         }
     }
 
-    /// Says that Amazon refused a call (429): the bucket is taken to be empty now and to hold one call less than was
-    /// thought. `retry_after` is what the answer asked for, if it did; without a published plan nothing is called for
-    /// at least a second.
+    /// Says that Amazon refused a call (429): the connection's bucket is taken to be empty now and to hold one call less
+    /// than was thought. `retry_after` is what the answer asked for, if it did. Without a published plan nothing is
+    /// called for at least a second, and refusals teach a pace.
     ///
     /// # Errors
     /// [`PermitError`]: the budget is still over-estimated; repeat it before the next call.
@@ -121,8 +125,37 @@ impl Permits {
         retry_after: Option<Duration>,
     ) -> Result<(), PermitError> {
         let mut call = self.about(&script::THROTTLED, lease, subject, operation);
-        call.arg(micros(retry_after.unwrap_or_default()));
+        call.arg(micros(retry_after.unwrap_or_default()))
+            .arg(FIRST_PACE_PER_S * self.plan_scale)
+            .arg(1)
+            .arg(0);
         let _: String = call.run(&self.broker.redis).await?;
+        Ok(())
+    }
+
+    /// Says that Amazon refused a call (429) for what all sellers of the application have called together: the
+    /// application's bucket is taken to be empty in every shard, and the connection's is left as it is. Without a
+    /// published limit nothing is called for at least a second.
+    ///
+    /// # Errors
+    /// [`PermitError`]: some shards may over-estimate the budget still; repeat it before the next call.
+    pub async fn application_throttled(
+        &self,
+        application: ApplicationId,
+        operation: &'static Operation,
+        retry_after: Option<Duration>,
+    ) -> Result<(), PermitError> {
+        let broker = &self.broker;
+        for number in 0..broker.shards() {
+            let mut call = script::THROTTLED.on(broker.shard(number), &broker.now());
+            call.arg(application.uuid().as_bytes()).arg("");
+            self.plan_of(&mut call, operation, operation.application_plan);
+            call.arg(micros(retry_after.unwrap_or_default()))
+                .arg(FIRST_PACE_PER_S * self.plan_scale)
+                .arg(broker.shards())
+                .arg(number);
+            let _: String = call.run(&broker.redis).await?;
+        }
         Ok(())
     }
 
@@ -193,17 +226,21 @@ impl Permits {
         operation: &'static Operation,
     ) -> Call {
         let broker = &self.broker;
-        let plan = self.scaled(operation.plan);
         let mut call = script.on(broker.shard(lease.shard), &broker.now());
         call.arg(subject.application.uuid().as_bytes())
-            .arg(subject.connection.uuid().as_bytes())
-            .arg(operation.key())
+            .arg(subject.connection.uuid().as_bytes());
+        self.plan_of(&mut call, operation, operation.plan);
+        call
+    }
+
+    fn plan_of(&self, call: &mut Call, operation: &Operation, published: Option<UsagePlan>) {
+        let plan = self.scaled(published);
+        call.arg(operation.key())
             .arg(plan.rate_per_s)
             .arg(plan.burst)
             .arg(self.uncertainty_s())
             .arg(self.margins.drift)
             .arg(micros(HORIZON));
-        call
     }
 
     /// How long after its slot a permit may be spent: what is not sent by then would arrive with later ones. Under a

@@ -29,6 +29,8 @@ pub enum PlanSource {
     Header,
     /// The published or reported one, lowered after a 429 and recovering.
     SteppedDown,
+    /// Nothing is published: what 429s taught.
+    Paced,
     /// An operator's.
     Pinned,
 }
@@ -125,6 +127,10 @@ pub(crate) const PAGE: usize = 1_000;
 /// Recovered of the whole in a minute, after a 429: as in `budget.lua`.
 const RECOVERY: f64 = 0.01;
 
+/// Minutes in which a pace that 429s taught doubles, and after which it is forgotten: as in `budget.lua`.
+const PACE_DOUBLES_IN: f64 = 10.0;
+const PACE_FORGOTTEN_AFTER: f64 = 100.0;
+
 /// What was learned of a plan: the JSON of `budget.lua`.
 #[derive(Debug, Default, Deserialize)]
 struct Learned {
@@ -142,6 +148,10 @@ struct Learned {
     cut: f64,
     #[serde(rename = "f")]
     factor: Option<f64>,
+    #[serde(rename = "g")]
+    pace: Option<f64>,
+    #[serde(rename = "u")]
+    paused_until_ms: Option<i64>,
     #[serde(rename = "t")]
     throttled_ms: Option<i64>,
     #[serde(rename = "s", default)]
@@ -185,6 +195,16 @@ impl Learned {
         let base = self.reported.unwrap_or(published);
         let throttled = self.throttled_ms.unwrap_or_default();
         let minutes = (now.as_millisecond() - throttled).max(0) as f64 / 60_000.0;
+        let pace = self
+            .pace
+            .filter(|_| self.reported.is_none() && published <= 0.0);
+        if let Some(pace) = pace.filter(|_| minutes < PACE_FORGOTTEN_AFTER) {
+            let rate = pace * (minutes / PACE_DOUBLES_IN).exp2();
+            let mut why = "nothing is published; refused calls (429) taught this pace, which doubles every 10 minutes"
+                .to_owned();
+            why += &self.pause(now);
+            return (plan(rate, burst), PlanSource::Paced, why);
+        }
         let cut = (self.cut - RECOVERY * burst * minutes).max(0.0);
         let factor = (self.factor.unwrap_or(1.0) + RECOVERY * minutes).min(1.0);
         let in_force = plan(base * factor, burst - cut);
@@ -204,7 +224,19 @@ impl Learned {
         if let Some(higher) = self.higher {
             why += &format!("; {higher}/s was seen {} of 3 times", self.sightings);
         }
+        why += &self.pause(now);
         (in_force, source, why)
+    }
+
+    /// Until when Amazon asked not to be called, if that is still to come.
+    fn pause(&self, now: Timestamp) -> String {
+        let until = self.paused_until_ms;
+        let until = until.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        until
+            .filter(|until| *until > now)
+            .map_or_else(String::new, |until| {
+                format!("; Amazon asked not to be called before {until}")
+            })
     }
 }
 

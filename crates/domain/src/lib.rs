@@ -37,4 +37,4 @@ pub use operation::Operation;
 pub use rate::{Gcra, Margins};
 pub use region::Region;
 pub use schedule::NightlySchedule;
-pub use usage_plan::UsagePlan;
+pub use usage_plan::{LimitScope, UsagePlan};

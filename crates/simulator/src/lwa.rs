@@ -259,7 +259,7 @@ impl Denial {
 /// The answer to an injected fault, in this endpoint's own form.
 pub(crate) fn fault(kind: Kind) -> Answer {
     let (status, error, description) = match kind {
-        Kind::Throttle => (
+        Kind::Throttle | Kind::ThrottleApplication => (
             StatusCode::TOO_MANY_REQUESTS,
             "TooManyRequests",
             "Request is throttled",

@@ -28,8 +28,9 @@ Controls, all JSON, under CONTROL_URL (the ready line's control_url):
   GET    counts                    requests, 429s, token refreshes, orders served
   GET    served/SELLER             every order that a complete answer contained
   GET    orders/SELLER             every order that exists now
-  POST   faults                    {\"kind\": \"throttle|500|503html|timeout|hold|reset|
-                                     truncate|expire_tokens|revoke\", \"operation\": \"searchOrders\",
+  POST   faults                    {\"kind\": \"throttle|throttle_application|500|
+                                     503html|timeout|hold|reset|truncate|
+                                     expire_tokens|revoke\", \"operation\": \"searchOrders\",
                                      \"seller_id\": …, \"after\": 2, \"count\": 3, \"probability\": 0.5}
                                    all but kind optional; without count: until deleted
   DELETE faults                    ends all faults and revocations, answers what was held

@@ -3,7 +3,7 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use bulkhead_broker::{Broker, Permit, PermitAnswer, PermitSubject, Permits, Stop};
-use bulkhead_domain::{FenceEpoch, Operation, Priority};
+use bulkhead_domain::{FenceEpoch, LimitScope, Operation, Priority};
 use bulkhead_service::Outage;
 use bulkhead_store::{Entered, JobRef, JobTx, Outcome as JobOutcome, Store, StoreError};
 use tracing::{Instrument, debug, info_span, warn};
@@ -35,6 +35,8 @@ pub enum BudgetNews {
     Rate(f64),
     /// 429.
     Throttled {
+        /// Whose budget is used up.
+        limit: LimitScope,
         /// How long Amazon asked not to be called, if it did.
         retry_after: Option<Duration>,
     },
@@ -146,13 +148,26 @@ impl Gate {
                     );
                 }
             }
-            BudgetNews::Throttled { retry_after } => {
+            BudgetNews::Throttled { limit, retry_after } => {
                 warn!(operation = %operation, "Amazon throttled a call that had a permit; its budget is taken to be empty");
-                metrics::counter!("bulkhead_throttled_total", "operation" => operation.key())
+                let of = match limit {
+                    LimitScope::Connection => "connection",
+                    LimitScope::Application => "application",
+                };
+                metrics::counter!("bulkhead_throttled_total", "operation" => operation.key(), "limit" => of)
                     .increment(1);
-                self.permits
-                    .throttled(lease, &subject, operation, retry_after)
-                    .await?;
+                match limit {
+                    LimitScope::Connection => {
+                        self.permits
+                            .throttled(lease, &subject, operation, retry_after)
+                            .await?;
+                    }
+                    LimitScope::Application => {
+                        self.permits
+                            .application_throttled(subject.application, operation, retry_after)
+                            .await?;
+                    }
+                }
             }
         }
         Ok(())

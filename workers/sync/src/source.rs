@@ -125,7 +125,8 @@ async fn learn<T>(
         Err(error) => error.meta(),
     };
     let news = match (called, meta) {
-        (Err(CallError::Throttled { meta }), _) => BudgetNews::Throttled {
+        (Err(CallError::Throttled { limit, meta }), _) => BudgetNews::Throttled {
+            limit: *limit,
             retry_after: meta.retry_after,
         },
         (_, Some(meta)) => meta

@@ -386,6 +386,7 @@ async fn faults_of_the_simulator_are_classed() {
     let query = amazon.query(None);
     for (kind, expected) in [
         ("throttle", "throttled"),
+        ("throttle_application", "throttled over all sellers"),
         ("500", "failed for now: status 500"),
         ("503html", "failed for now: status 503"),
         ("reset", "failed for now: no complete answer"),

@@ -8,8 +8,8 @@ use std::{
 use bulkhead_broker::mutants;
 
 use crate::{
-    bounds, caps, fairness, fences, fixture::MUTANT, forward, grants, leases, operators, permits,
-    plans, shares,
+    bounds, caps, fairness, fences, fixture::MUTANT, forward, grants, leases, operators, paces,
+    permits, plans, shares,
 };
 
 /// A guard, and a test that fails without it.
@@ -120,6 +120,7 @@ shown! {
     released_is_not_stopped_again grants::after_a_release_only_credentials_that_were_read_since_are_permitted
     late_release grants::after_a_release_only_credentials_that_were_read_since_are_permitted
     first_refusal_leaves_the_rate plans::two_refusals_shortly_after_one_another_take_a_tenth_of_the_rate_and_it_comes_back
+    refusals_teach_a_pace paces::where_nothing_is_published_a_connection_settles_at_the_pace_that_amazon_lets_through
     sightings_apart plans::a_higher_rate_holds_after_three_sightings_in_a_row_and_then_the_least_of_them
     three_sightings plans::a_higher_rate_holds_after_three_sightings_in_a_row_and_then_the_least_of_them
     one_step_down_a_second permits::a_refusal_by_amazon_empties_the_bucket_and_steps_down_by_one

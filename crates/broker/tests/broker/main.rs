@@ -22,6 +22,7 @@ mod leases;
 mod loss;
 mod model;
 mod operators;
+mod paces;
 mod permits;
 mod pins;
 mod plans;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use bulkhead_broker::{Broker, FetchRequest, Lease, PermitAnswer, PermitSubject, Permits};
+use bulkhead_broker::{
+    Broker, FetchRequest, Lease, PermitAnswer, PermitSubject, Permits, PlanFilter, PlanSource,
+};
 use bulkhead_domain::{
     ApplicationId, ConnectionId, FenceEpoch, Margins, Operation, Priority, UsagePlan,
     operation::{GET_ORDER, SEARCH_ORDERS},
@@ -175,5 +177,77 @@ pub(crate) async fn shards_whose_part_is_less_than_one_call_take_turns() {
     for pair in slots.windows(2) {
         let apart = pair[1] - pair[0];
         assert!(apart >= Duration::from_secs(1), "{apart:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_an_applications_limit_empties_its_bucket_on_every_shard_and_no_connections() {
+    let (fixture, leases) = shards(3).await;
+    let broker = &fixture.broker;
+    let permits = Permits::new(broker, Margins::default(), 1.0);
+    let operation: &'static Operation = Box::leak(Box::new(Operation {
+        plan: Some(UsagePlan::new(0.01, 8)),
+        ..*shared(0.1, 31)
+    }));
+    let application = leases[0].1.application;
+    fixture.clock.advance(HOUR);
+    let refused = permits.application_throttled(application, operation, None);
+    refused.await.unwrap();
+    for (lease, subject) in &leases {
+        let answer = permits.request(lease, subject, operation).await.unwrap();
+        let PermitAnswer::WaitUntil(wait) = answer else {
+            panic!("{answer:?}");
+        };
+        // One call in ten seconds, on three shards.
+        assert!((29.0..31.0).contains(&wait.as_secs_f64()), "{wait:?}");
+    }
+    let plans = broker.plans(&PlanFilter::default()).await.unwrap();
+    assert_eq!(plans.len(), 1, "{plans:?}");
+    assert_eq!(plans[0].connection, None);
+    assert_eq!(plans[0].source, PlanSource::SteppedDown);
+    assert_eq!(plans[0].in_force, UsagePlan::new(0.1, 30));
+    // With the application's limit out of the way each connection has all of its own.
+    let plenty = UsagePlan::new(3_000.0, 3_000);
+    let pinned = broker.pin_plan(application, None, operation, plenty);
+    pinned.await.unwrap();
+    // A bucket that was pinned is empty when it is asked first.
+    for (lease, subject) in &leases {
+        let answer = permits.request(lease, subject, operation).await.unwrap();
+        assert!(matches!(answer, PermitAnswer::WaitUntil(_)), "{answer:?}");
+    }
+    fixture.clock.advance(Duration::from_secs(2));
+    for (lease, subject) in &leases {
+        let mut calls = 0;
+        while let PermitAnswer::Granted(_) =
+            permits.request(lease, subject, operation).await.unwrap()
+        {
+            calls += 1;
+        }
+        assert_eq!(calls, 8);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_an_application_without_a_published_limit_holds_all_its_sellers_for_a_moment()
+{
+    let (fixture, leases) = shards(2).await;
+    let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
+    let application = leases[0].1.application;
+    fixture.clock.advance(HOUR);
+    for (retry_after, expected) in [(None, 1.0), (Some(Duration::from_secs(7)), 7.0)] {
+        let refused = permits.application_throttled(application, &GET_ORDER, retry_after);
+        refused.await.unwrap();
+        for (lease, subject) in &leases {
+            let answer = permits.request(lease, subject, &GET_ORDER).await.unwrap();
+            let PermitAnswer::WaitUntil(wait) = answer else {
+                panic!("{answer:?}");
+            };
+            assert!((wait.as_secs_f64() - expected).abs() < 0.01, "{wait:?}");
+        }
+        fixture.clock.advance(Duration::from_secs_f64(expected));
+        for (lease, subject) in &leases {
+            let answer = permits.request(lease, subject, &GET_ORDER).await.unwrap();
+            assert!(matches!(answer, PermitAnswer::Granted(_)), "{answer:?}");
+        }
     }
 }

@@ -248,6 +248,7 @@ const fn source(source: PlanSource) -> &'static str {
         PlanSource::Published => "published",
         PlanSource::Header => "header",
         PlanSource::SteppedDown => "stepped down",
+        PlanSource::Paced => "paced",
         PlanSource::Pinned => "pinned",
     }
 }
