@@ -83,6 +83,39 @@ async fn a_redis_that_comes_back_empty_in_mid_run_loses_nothing() -> Result<()> 
     night.as_if_nothing_had_happened().await
 }
 
+/// As after a failover to a replica that had not got the last writes.
+#[tokio::test]
+async fn a_redis_that_comes_back_with_older_data_in_mid_run_loses_nothing_and_repeats_nothing()
+-> Result<()> {
+    let mut night = JudgedNight::onboarded(quick(4, 900)).await?;
+    let scheduler = night.start("scheduler", "scheduler").await?;
+    let _token = night.start("token", "token").await?;
+    let _workers = [
+        night.start("sync", "sync-1").await?,
+        night.start("sync", "sync-2").await?,
+    ];
+    night.enqueue_all().await?;
+    until_more_pages(&night, 2).await?;
+    let saved = night.fleet.redis.command("SAVE")?;
+    ensure!(saved == "+OK", "{saved}");
+    until_more_pages(&night, 4).await?;
+    night.night.fleet.redis.restart().await?;
+    let nonces = NONCES.replace("DEL", "EXISTS");
+    eventually(async || {
+        let rebuilt = scheduler
+            .metrics()
+            .await?
+            .sum("bulkhead_redis_rebuilds_total");
+        Ok(rebuilt >= 2.0)
+    })
+    .await
+    .context("wait until the older data was noticed")?;
+    let answer = night.fleet.redis.command(&nonces)?;
+    ensure!(answer == ":8", "not every shard has a nonce: {answer}");
+    night.until_all_syncs_are_done().await?;
+    night.as_if_nothing_had_happened().await
+}
+
 #[tokio::test]
 async fn nobody_asks_amazon_until_a_redis_that_lost_its_nonce_is_rebuilt() -> Result<()> {
     let night = JudgedNight::onboarded(quick(4, 900)).await?;

@@ -7,7 +7,8 @@
            the µs before which each must not run.
   A dead letter of the same id is superseded: its failures and crashes are forgiven, its history stays. From the first job on with which a tenant's living bodies would be above
   its mark, none of its new jobs is added. With 'FORWARD' a job that lives and is not in flight gets the earlier of both
-  times and the more urgent of both priorities, and keeps its lane and everything else.
+  times and the more urgent of both priorities, and keeps its lane and everything else. One that moves to another queue
+  leaves a ghost, for which two entries of the queue that it left are swept.
   Returns 'ADDED', then position (from 1) and word of each job that was not: 'EXISTS' (it lives already) |
   'MOVED_FORWARD' | 'TENANT_FULL'; or 'HIGH_WATER', used bytes: then nothing was added. ]]
 local now, high_water, tenant_high_water = now_us(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -68,6 +69,18 @@ local function new_ids(from, to)
     new[#new + 1] = not skipped[n] and ids[n] or nil -- guard living_is_not_pushed_again: ids[n]
   end
   return new
+end
+
+-- Those of some ids that have no entry in a queue; the others take their old place in it again.
+local ghosts = call('EXISTS', GHOSTS) == 1
+local function without_entry(name, ids)
+  local last = {}
+  for _, id in ipairs(ids) do
+    if call('HDEL', GHOSTS, name .. id) == 0 then -- guard old_place_is_taken_again: true
+      last[#last + 1] = id
+    end
+  end
+  return last
 end
 
 local before = horizon()
@@ -159,10 +172,11 @@ while at < total do
     at = at + last - first + 1
   else
     local pushed, length = last - first + 1, 0
-    if all then
+    if all and not ghosts then
       length = call('RPUSH', name, unpack(ids, first, last))
     else
       local pushing = new_ids(first, last)
+      pushing = ghosts and without_entry(sub(name, -17), pushing) or pushing
       pushed = #pushing
       length = pushed > 0 and call('RPUSH', name, unpack(pushing))
     end
@@ -179,5 +193,6 @@ while at < total do
   end
   at, first = at + 2, last + 1
 end
+sweep_haunted() -- guard ghosts_are_swept: haunted = {}
 announce(before)
 return reply

@@ -61,22 +61,26 @@ end
 
 -- Takes jobs from the front of a queue. Returns how many, and whether it is empty now.
 local chosen, taken = {}, 0
-local ghosts = call('EXISTS', GHOSTS) == 1
+local ghosts, fronts = call('EXISTS', GHOSTS) == 1, call('EXISTS', FRONTS) == 1
 local function take(name, count)
-  local list = QUEUE .. name
+  local list, in_front = QUEUE .. name, false
+  if fronts and call('SISMEMBER', FRONTS, name) == 1 then -- guard swept_comes_first: false
+    list, in_front = FRONT .. name, true
+  end
   local popped, before = call('LPOP', list, count) or {}, taken
-  for _, id in ipairs(popped) do
-    local stale = ghosts and tonumber(call('HGET', GHOSTS, name .. id) or 0) or 0 -- guard ghosts_do_not_run: 0
-    if stale > 1 then
-      call('HSET', GHOSTS, name .. id, stale - 1)
-    elseif stale == 1 then
-      call('HDEL', GHOSTS, name .. id)
-    else
+  for n = 1, #popped do
+    local id = popped[n]
+    if not ghosts
+      or call('HDEL', GHOSTS, name .. id) == 0 then -- guard ghosts_do_not_run: true
       taken = taken + 1
       chosen[taken] = id
     end
   end
-  return taken - before, #popped < count or call('EXISTS', list) == 0
+  local empty = #popped < count or call('EXISTS', list) == 0
+  if empty and in_front then
+    call('SREM', FRONTS, name)
+  end
+  return taken - before, empty and not in_front
 end
 
 -- One turn of a tenant: up to `share` jobs of its least served lanes, a few of each. What is written here also decides
@@ -236,11 +240,11 @@ for n = 1, taken do
   holders[2 * n - 1], holders[2 * n] = id, holder
 end
 call('SET', TOKEN, digits)
-call('ZADD', LEASES, unpack(leases))
+add_scored(LEASES, leases)
 call('HSET', HOLDERS, unpack(holders))
 if capped then
-  call('ZADD', FLIGHT_C, unpack(flights_c))
-  call('ZADD', FLIGHT_T, unpack(flights_t))
+  add_scored(FLIGHT_C, flights_c)
+  add_scored(FLIGHT_T, flights_t)
 end
 call('SET', FETCHES .. worker, sequence .. digits .. table.concat(chosen), 'PX', 3600000)
 return answer(token, wait, chosen)

@@ -14,6 +14,8 @@ local ALL = '*' -- the field of `bytes` for all tenants together
 local TRIALS = P .. ':trials' -- hash: id → JSON {f failures, c crashes, s crashes alone, h history}; absent if none
 local LANES = P .. ':lanes' -- hash: connection → tenant and the priorities ('058') that have queued jobs
 local QUEUE = P .. ':queue:' -- list per connection and priority: ids, the next at the left
+local FRONT = P .. ':front:' -- list per queue that is being swept: its first entries; QUEUE has the rest, one at least
+local FRONTS = P .. ':fronts' -- set: queues that have one, by connection and priority
 local READY = P .. ':ready:' -- sorted set per tenant: next queues of ready lanes by virtual time
 local TENANTS = P .. ':tenants' -- sorted set: tenants with a ready lane, by virtual time
 local RESTED = P .. ':rested' -- sorted set: tenants without one that are ahead of the shard's virtual time
@@ -32,11 +34,11 @@ local HOLDERS = P .. ':holders' -- hash: id → fencing token (16 digits) and wo
 local TOKEN = P .. ':token' -- the last fencing token
 local FETCHES = P .. ':fetch:' -- string per worker: its last sequence, token and ids; expires
 local CANCELLED = P .. ':cancelled' -- set: jobs in flight that are not wanted any more
-local GHOSTS = P .. ':ghosts' -- hash: connection, priority, id → how many entries of it in that queue stand for no job
+local GHOSTS = P .. ':ghosts' -- hash: connection, priority, id → 1: its entry in that queue stands for no job
 local DEAD = P .. ':dead' -- hash: id → JSON {r reason, at ms, f, c, h}
 local DEAD_BODIES = P .. ':dead_bodies' -- hash: id → body
 local WAITS = P .. ':waits:' -- hash per hour: tenant and bucket → how many starts had waited so long; expires
-local BOOT = P .. ':boot' -- hash: nonce, established µs, life; the grant: from µs, until µs
+local BOOT = P .. ':boot' -- hash: nonce, the server's run id then, established µs, life; the grant: from µs, until µs
 local STOPS = P .. ':stops' -- set: tombstones, 'a' 't' or 'c' and the id
 local EPOCHS = P .. ':epochs' -- hash: scope as in STOPS → epoch of its fence, if it is more than 0
 local WAKE = P .. ':wake' -- channel
@@ -49,6 +51,11 @@ local function now_us(injected)
   end
   local time = call('TIME')
   return time[1] * 1000000 + time[2] + (tonumber(injected) or 0)
+end
+
+-- What no other server has, nor this one when it is started again: it is neither stored nor replicated.
+local function run_id()
+  return string.match(call('INFO', 'server'), 'run_id:(%x+)')
 end
 
 local function whole(number)
@@ -193,18 +200,76 @@ local function mark_drained(connection, priority)
   make_unready(lane, connection)
 end
 
--- Puts a job at an end ('LPUSH' or 'RPUSH') of the queue that its body names. A queue that was not empty is noted.
+-- Puts a job at an end ('LPUSH' or 'RPUSH') of the queue that its body names. A queue that was not empty is noted. No id
+-- stands twice in a queue: one that left it and comes again takes its old place, if its entry has not been swept away.
 local function queue(push, id, body)
   local priority, connection = sub(body, 2, 2), sub(body, 19, 34)
-  if call(push, QUEUE .. connection .. priority, id) == 1 then
+  local name = connection .. priority
+  if push == 'RPUSH'
+    and call('HDEL', GHOSTS, name .. id) == 1 then -- guard old_place_is_taken_again: false
+    return
+  end
+  local list = QUEUE .. name
+  if push == 'LPUSH'
+    and call('SISMEMBER', FRONTS, name) == 1 then -- guard first_is_before_the_swept: false
+    list = FRONT .. name
+  end
+  if call(push, list, id) == 1 then
     mark_queued(sub(body, 3, 18), connection, priority)
   end
 end
 
--- Marks the oldest entry of a job in the queue that its body names as one that stands for no job: queues are not
--- searched.
+-- Marks the entry of a job in the queue that its body names as one that stands for no job: queues are not searched.
+-- `sweep_haunted` must follow.
+local haunted = {}
 local function haunt(id, body)
-  call('HINCRBY', GHOSTS, sub(body, 19, 34) .. sub(body, 2, 2) .. id, 1)
+  local name = sub(body, 19, 34) .. sub(body, 2, 2)
+  call('HSET', GHOSTS, name .. id, 1)
+  haunted[name] = (haunted[name] or 0) + 1
+end
+
+-- Moves the next entries of a queue behind those of its front, without those that stand for no job. When none is left,
+-- the front is the queue, and the next sweep begins with its first entry.
+local function sweep(name, count)
+  local list, front = QUEUE .. name, FRONT .. name
+  local ids = call('LPOP', list, count) -- guard few_swept_at_once: call('LPOP', list, 4096)
+  if not ids then
+    return
+  end
+  local entries, gone, kept = {}, {}, {}
+  for n, id in ipairs(ids) do
+    entries[n] = name .. id
+  end
+  for n, ghost in ipairs(call('HMGET', GHOSTS, unpack(entries))) do
+    if ghost then
+      gone[#gone + 1] = entries[n]
+    else
+      kept[#kept + 1] = ids[n]
+    end
+  end
+  if #gone > 0 then
+    call('HDEL', GHOSTS, unpack(gone))
+  end
+  if #kept > 0 then
+    call('RPUSH', front, unpack(kept))
+    call('SADD', FRONTS, name)
+  end
+  if call('EXISTS', list) == 1 then
+    return
+  end
+  if call('SREM', FRONTS, name) == 1 then
+    call('RENAME', front, list)
+  else
+    mark_drained(sub(name, 1, 16), sub(name, 17))
+  end
+end
+
+-- Two entries are swept for each new ghost: a sweep comes to the end of its queue, so that, also in a lane from which
+-- nothing is fetched, the entries that stand for no job are never many more than the others.
+local function sweep_haunted()
+  for name, ghosts in pairs(haunted) do
+    sweep(name, 2 * ghosts)
+  end
 end
 
 -- Marks in a job's body that it was started once, or moved to an earlier time: its next start tells nothing of how long
@@ -226,6 +291,21 @@ local function park(connection, until_us)
   local lane = call('HGET', LANES, connection)
   if lane then -- guard parking_takes_out: false
     make_unready(lane, connection)
+  end
+end
+
+-- Adds many members, each after its score, to a sorted set that is mostly small. Redis looks for a short member among
+-- up to 128 short ones from the first on: 64 leases would take ten times as long. A set that begins with a long member
+-- is not kept in that way, also when the member has gone.
+local LONG = '                                                                 '
+local function add_scored(key, scored)
+  local is_new = call('EXISTS', key) == 0
+  if is_new then
+    call('ZADD', key, 0, LONG)
+  end
+  call('ZADD', key, unpack(scored))
+  if is_new then
+    call('ZREM', key, LONG)
   end
 end
 

@@ -92,23 +92,38 @@ impl Fences {
         }
     }
 
-    /// The nonce under which permits are granted; `None` if a shard has none or they differ. Then write the
-    /// tombstones that Postgres knows of, and [`establish`](Self::establish) a new one.
+    /// The nonce under which permits are granted; `None` if a shard has none, or they differ, or one was established on
+    /// another server: before a replica took over, or the server was started again. Then [`withdraw`](Self::withdraw)
+    /// what there is, write the tombstones that Postgres knows of, and [`establish`](Self::establish) a new one.
     ///
     /// # Errors
     /// [`FenceError`]: repeat it.
     pub async fn boot_nonce(&self) -> Result<Option<String>, FenceError> {
-        let mut nonces: Vec<Option<String>> = Vec::new();
+        let nonces = self.nonces("").await?;
+        let first = nonces.first().filter(|nonce| !nonce.is_empty());
+        let same = nonces.iter().all(|nonce| *nonce == nonces[0]);
+        Ok(first.filter(|_| same).cloned())
+    }
+
+    /// Takes away every nonce that was established on another server: no permit is granted on its shard any more.
+    ///
+    /// # Errors
+    /// [`FenceError`]: repeat it.
+    pub async fn withdraw(&self) -> Result<(), FenceError> {
+        self.nonces("WITHDRAW").await?;
+        Ok(())
+    }
+
+    /// The nonce of each shard, empty if it has none of its own.
+    async fn nonces(&self, foreign: &str) -> Result<Vec<String>, FenceError> {
+        let mut nonces = Vec::new();
         for broker in &self.classes {
             for shard in broker.shards.iter() {
-                let mut redis = broker.redis.clone();
-                let mut command = redis::cmd("HGET");
-                command.arg(shard.key("boot")).arg("nonce");
-                nonces.push(command.query_async(&mut redis).await?);
+                let mut call = script::NONCE.on(shard, &broker.now());
+                nonces.push(call.arg(foreign).run(&broker.redis).await?);
             }
         }
-        let first = nonces.first().cloned().flatten();
-        Ok(first.filter(|_| nonces.iter().all(|nonce| *nonce == nonces[0])))
+        Ok(nonces)
     }
 
     /// Lets permits be granted, with every bucket empty now, and every fencing token from now on greater than

@@ -49,6 +49,11 @@ impl ShardKey {
     pub(crate) fn queue(&self, connection: &[u8], priority: u8) -> Vec<u8> {
         [self.tag.as_bytes(), b":queue:", connection, &[priority]].concat()
     }
+
+    /// The list of those that come before it while it is swept.
+    pub(crate) fn front(&self, connection: &[u8], priority: u8) -> Vec<u8> {
+        [self.tag.as_bytes(), b":front:", connection, &[priority]].concat()
+    }
 }
 
 #[cfg(test)]
@@ -61,5 +66,6 @@ mod tests {
         assert_eq!(shard.tag(), "{sync.3}");
         assert_eq!(shard.key("jobs"), "{sync.3}:jobs");
         assert_eq!(shard.queue(b"abc", b'5'), b"{sync.3}:queue:abc5");
+        assert_eq!(shard.front(b"abc", b'5'), b"{sync.3}:front:abc5");
     }
 }

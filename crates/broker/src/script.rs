@@ -63,6 +63,7 @@ scripts! {
     LANE_PAUSE = "lane_pause.lua", " flags=allow-oom";
     LANE_RESUME = "lane_resume.lua", " flags=allow-oom";
     LET_GO = "let_go.lua", " flags=allow-oom";
+    NONCE = "nonce.lua", " flags=allow-oom";
     OBSERVED = "budget.lua" "observed.lua", " flags=allow-oom";
     PERMIT = "budget.lua" "permit.lua", " flags=allow-oom";
     PIN = "budget.lua" "pin.lua", " flags=allow-oom";

@@ -1,6 +1,6 @@
 //! How much there is, where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use bulkhead_domain::{Class, ConnectionId, TenantId};
 use jiff::Timestamp;
@@ -28,9 +28,9 @@ pub struct Stats {
     pub parked_lanes: u64,
     /// Lanes that an operator holds.
     pub paused_lanes: u64,
-    /// Tenants that an operator holds, with all of their lanes.
+    /// Tenants that an operator holds, with all of their lanes: on every shard.
     pub paused_tenants: Vec<TenantId>,
-    /// Whether an operator holds the class.
+    /// Whether an operator holds the class: on every shard.
     pub paused: bool,
     /// What the bodies of living jobs take in Redis, as Redis estimates it.
     pub bytes: u64,
@@ -43,7 +43,7 @@ pub struct Stats {
 /// How many jobs are where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
-    /// In lanes. A job that was cancelled or moved forward may be counted once more until it would have been fetched.
+    /// In lanes. A job that was cancelled or moved forward may be counted once more until its entry is swept away.
     pub queued: u64,
     /// Waiting for their time.
     pub delayed: u64,
@@ -92,6 +92,9 @@ impl Stats {
 /// When the first job of a lane was enqueued.
 type Oldest = BTreeMap<ConnectionId, Timestamp>;
 
+/// The queues of which a part is in front, by connection and priority.
+type Fronts = HashSet<Vec<u8>>;
+
 type Lanes = BTreeMap<(TenantId, ConnectionId), Counts>;
 
 impl Broker {
@@ -107,21 +110,31 @@ impl Broker {
             parked_lanes: 0,
             paused_lanes: 0,
             paused_tenants: Vec::new(),
-            paused: false,
+            paused: true,
             bytes: 0,
             oldest: None,
             lanes: Vec::new(),
         };
+        let mut held: BTreeMap<TenantId, u16> = BTreeMap::new();
         for shard in self.shards.iter() {
-            self.add_shard(&mut stats, shard).await?;
+            for tenant in self.add_shard(&mut stats, shard).await? {
+                *held.entry(tenant).or_default() += 1;
+            }
         }
+        let everywhere = held.iter().filter(|(_, shards)| **shards == self.shards());
+        stats.paused_tenants = everywhere.map(|(tenant, _)| *tenant).collect();
         stats
             .lanes
             .sort_by_key(|lane| (lane.tenant, lane.connection));
         Ok(stats)
     }
 
-    async fn add_shard(&self, stats: &mut Stats, shard: &ShardKey) -> Result<(), InspectError> {
+    /// Returns the tenants that it holds.
+    async fn add_shard(
+        &self,
+        stats: &mut Stats,
+        shard: &ShardKey,
+    ) -> Result<Vec<TenantId>, InspectError> {
         let (mut lanes, oldest) = self.queued(shard).await?;
         let due = self.lanes_of(shard, "due").await?;
         for lane in due {
@@ -133,7 +146,7 @@ impl Broker {
         }
         let (dead, bytes, paused, parked) = self.shard_totals(shard).await?;
         let (everyone, held) = self.held(shard).await?;
-        stats.paused |= everyone;
+        stats.paused &= everyone;
         stats.dead += dead;
         stats.bytes += bytes;
         stats.paused_lanes += paused.len() as u64;
@@ -151,13 +164,14 @@ impl Broker {
                 paused: everyone || held.contains(&tenant) || paused.contains(&connection),
             });
         }
-        stats.paused_tenants = held;
-        Ok(())
+        Ok(held)
     }
 
     /// The queued jobs of each lane, and when the first of them was enqueued.
     async fn queued(&self, shard: &ShardKey) -> Result<(Lanes, Oldest), InspectError> {
         let (mut lanes, mut oldest) = (Lanes::new(), Oldest::new());
+        let fronts = redis::Cmd::smembers(shard.key("fronts"));
+        let fronts: Fronts = fronts.query_async(&mut self.redis.clone()).await?;
         let mut cursor = 0_u64;
         loop {
             let mut command = redis::cmd("HSCAN");
@@ -167,8 +181,8 @@ impl Broker {
                 .arg("COUNT")
                 .arg(PAGE);
             let (next, page): HashPage = command.query_async(&mut self.redis.clone()).await?;
-            self.add_lengths(shard, &page, &mut lanes).await?;
-            self.add_oldest(shard, &page, &mut oldest).await?;
+            self.add_lengths(shard, &page, &fronts, &mut lanes).await?;
+            self.add_oldest(shard, &page, &fronts, &mut oldest).await?;
             if next == 0 {
                 return Ok((lanes, oldest));
             }
@@ -181,6 +195,7 @@ impl Broker {
         &self,
         shard: &ShardKey,
         page: &[(Vec<u8>, Vec<u8>)],
+        fronts: &Fronts,
         lanes: &mut Lanes,
     ) -> Result<(), InspectError> {
         let mut pipeline = redis::pipe();
@@ -194,6 +209,10 @@ impl Broker {
             for priority in &lane[16..] {
                 pipeline.cmd("LLEN").arg(shard.queue(connection, *priority));
                 owners.push(owner);
+                if fronts.contains(&[&connection[..], &[*priority]].concat()) {
+                    pipeline.cmd("LLEN").arg(shard.front(connection, *priority));
+                    owners.push(owner);
+                }
             }
         }
         if owners.is_empty() {
@@ -211,12 +230,19 @@ impl Broker {
         &self,
         shard: &ShardKey,
         page: &[(Vec<u8>, Vec<u8>)],
+        fronts: &Fronts,
         oldest: &mut Oldest,
     ) -> Result<(), InspectError> {
         let mut pipeline = redis::pipe();
         for (connection, lane) in page {
             for priority in lane.iter().skip(16) {
-                pipeline.lindex(shard.queue(connection, *priority), 0);
+                let has_front = fronts.contains(&[&connection[..], &[*priority]].concat());
+                let first = if has_front {
+                    ShardKey::front
+                } else {
+                    ShardKey::queue
+                };
+                pipeline.lindex(first(shard, connection, *priority), 0);
             }
         }
         if pipeline.is_empty() {
@@ -264,7 +290,7 @@ impl Broker {
         }
     }
 
-    /// Whether the class is held, and which tenants are; every shard says the same.
+    /// Whether the class is held, and which tenants are. Every shard says the same unless a call failed half-way.
     async fn held(&self, shard: &ShardKey) -> Result<(bool, Vec<TenantId>), InspectError> {
         let command = redis::Cmd::smembers(shard.key("held"));
         let held: Vec<Vec<u8>> = command.query_async(&mut self.redis.clone()).await?;

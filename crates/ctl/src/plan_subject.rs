@@ -1,6 +1,6 @@
 //! Which plan a command is about: whose, and of which operation.
 
-use bulkhead_domain::{Operation, UsagePlan, operation::OPERATIONS};
+use bulkhead_domain::{Class, Operation, UsagePlan, operation::OPERATIONS};
 use bulkhead_store::{PlanSubject, Store};
 
 use crate::{directory, not_found::NotFound, session::Session, told::Told};
@@ -77,19 +77,17 @@ impl Named {
         let plan = plan.map(|plan| plan.scaled(session.config().amazon.time_scale));
         let application = self.subject.application;
         let connection = self.subject.connection.map(|(_, connection)| connection);
-        let told = Told::by(session, async |queues| {
-            for queue in queues.each() {
-                match plan {
-                    Some(plan) => {
-                        queue
-                            .pin_plan(application, connection, self.operation, plan)
-                            .await?;
-                    }
-                    None => {
-                        queue
-                            .reset_plan(application, connection, self.operation)
-                            .await?;
-                    }
+        let told = Told::by(session, &Class::ALL, async |queue| {
+            match plan {
+                Some(plan) => {
+                    queue
+                        .pin_plan(application, connection, self.operation, plan)
+                        .await?;
+                }
+                None => {
+                    queue
+                        .reset_plan(application, connection, self.operation)
+                        .await?;
                 }
             }
             Ok(())

@@ -1,8 +1,10 @@
-//! Whether Redis was told of a setting that Postgres has; if not, a scheduler tells it.
+//! What became of a setting: Postgres has it; whether Redis was told of it, or a scheduler tells it.
 
+use bulkhead_broker::Broker;
+use bulkhead_domain::Class;
 use serde::Serialize;
 
-use crate::{exit, queues::Queues, session::Session};
+use crate::{class::listed, exit, queues::Queues, session::Session};
 
 /// Whether Redis was told.
 #[derive(Debug, Serialize)]
@@ -13,15 +15,30 @@ pub struct Told {
     redis_error: Option<String>,
 }
 
+/// A setting of some classes.
+#[derive(Debug, Serialize)]
+pub struct Kept {
+    /// Where it is so now.
+    classes: Vec<Class>,
+    /// Where it was not.
+    changed: Vec<Class>,
+    #[serde(flatten)]
+    told: Told,
+}
+
 impl Told {
-    /// Tells Redis by `tell`. Whatever goes wrong is no failure: the setting stands in Postgres.
-    pub async fn by(
+    /// Tells the queue of each of `classes` by `tell`. Whatever goes wrong is no failure: the setting stands in Postgres.
+    pub async fn by<T>(
         session: &Session,
-        tell: impl AsyncFnOnce(&Queues) -> anyhow::Result<()>,
+        classes: &[Class],
+        tell: impl AsyncFn(&Broker) -> anyhow::Result<T>,
     ) -> Self {
         let telling = async {
             let queues = Queues::new(session.broker().await?);
-            tell(&queues).await
+            for queue in queues.in_classes(classes) {
+                tell(queue).await?;
+            }
+            anyhow::Ok(())
         };
         let error = telling.await.err();
         Self {
@@ -38,5 +55,40 @@ impl Told {
                 "kept in Postgres; Redis does not know yet ({error}): a scheduler tells it within seconds of its return\n"
             )
         })
+    }
+}
+
+impl Kept {
+    /// As [`Told::by`], of what Postgres has in `classes` now and had not in `changed`.
+    pub async fn by<T>(
+        session: &Session,
+        classes: Vec<Class>,
+        changed: Vec<Class>,
+        tell: impl AsyncFn(&Broker) -> anyhow::Result<T>,
+    ) -> Self {
+        let told = Told::by(session, &classes, tell).await;
+        Self {
+            classes,
+            changed,
+            told,
+        }
+    }
+
+    /// What people are told: what `line` says of the classes, `changed` if it is news and `same` if it is not, and
+    /// whether Redis obeys.
+    #[must_use]
+    pub fn for_people(
+        &self,
+        changed: &str,
+        same: &str,
+        line: impl FnOnce(&str, &str) -> String,
+    ) -> String {
+        let word = if self.changed.is_empty() {
+            same
+        } else {
+            changed
+        };
+        let line = line(word, &listed(&self.classes));
+        format!("{line}\n{}", self.told.for_people())
     }
 }

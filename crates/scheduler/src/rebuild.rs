@@ -1,4 +1,5 @@
-//! A Redis without a boot nonce has lost its data, or is new. No permit is granted there.
+//! A Redis without a boot nonce of its own has lost its data, or is new, or has older data: a replica that took over, or
+//! a server that was started again. No permit is granted there.
 //!
 //! In this order: tombstones of everything that Postgres says is stopped, then operators' weights, holds, caps and
 //! pinned plans, so that nothing runs that is held, and nothing is called oftener than was agreed; then everything
@@ -39,8 +40,11 @@ impl Scheduler {
             return Ok(None);
         };
         warn!(
-            "Redis has no boot nonce: it is new or has lost its data; rebuilding it from Postgres"
+            "Redis has no boot nonce of its own: it is new, has lost its data, or has another server's, which may be \
+             older; rebuilding it from Postgres"
         );
+        self.fences.withdraw().await?;
+        crash_point::reach("scheduler.rebuild.withdrawn");
         let fences = self.store.fences().all(FENCES).await?;
         let closed = fences.iter().filter(|fence| fence.closed);
         for fence in closed.clone() {

@@ -1,5 +1,5 @@
-//! Postgres says enqueued, Redis must agree: an older replica that was promoted has forgotten jobs, and a job that
-//! killed its workers was quarantined without any worker being left to say so.
+//! Postgres says enqueued, Redis must agree: a job that killed its workers was quarantined without any worker being left
+//! to say so, and what was lost otherwise than with a server's run is found here.
 
 use std::collections::BTreeMap;
 

@@ -13,7 +13,7 @@ use bulkhead_broker::{
     Renewed, WakeMark, Wakes,
 };
 use bulkhead_domain::Class;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::{runtime, time::sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{error, info, warn};
@@ -95,14 +95,14 @@ async fn renew_and_reap(
         let heard = cancellations.mark();
         let next = BootInstant::now().after(period);
         let beaten = async {
-            let kept = end.run_until_cancelled(async {
-                let renewed = renew(&broker, running).await;
-                // Also if a shard does not answer: what workers of the others left is taken back.
-                renewed.and(reap(&broker).await)
-            });
-            kept.await.unwrap_or(Ok(()))?;
+            let renewed = end.run_until_cancelled(renew(&broker, running)).await;
+            // Also if a shard does not answer: what workers of the others left is taken back, and their waits are noted.
+            let reaped = end.run_until_cancelled(reap(&broker));
             // Not dropped in the middle: what was on its way would be counted twice.
-            waits.flush(&broker).await?;
+            let (reaped, noted) = join(reaped, waits.flush(&broker)).await;
+            renewed.unwrap_or(Ok(()))?;
+            reaped.unwrap_or(Ok(()))?;
+            noted?;
             contact.answered();
             let stopped = stop_cancelled(&broker, running, &cancellations, heard, next);
             end.run_until_cancelled(stopped).await.unwrap_or(Ok(()))

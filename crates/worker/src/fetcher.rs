@@ -1,18 +1,13 @@
-//! Fetches what the handlers have room for: from the shard that has been due the longest, and nothing while none is.
+//! Fetches what the handlers have room for: from the shards that have been due the longest, and nothing while none is.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bulkhead_broker::{
-    BootInstant, Broker, FetchError, FetchRequest, Fetched, Leased, RenewError, Renewed, WakeMark,
-    Wakes,
+    BootInstant, Broker, FetchError, FetchRequest, Fetched, Leased, RenewError, Renewed,
 };
 use bulkhead_service::crash_point;
-use futures_util::FutureExt;
-use jiff::Timestamp;
-use tokio::{
-    sync::{Semaphore, mpsc::UnboundedSender},
-    time::Instant,
-};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::sync::{Semaphore, mpsc::UnboundedSender};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -24,13 +19,14 @@ use crate::{
     handler::JobContext,
     options::WorkerOptions,
     running::Running,
+    shards::{LONGEST_SLEEP, Shards, Visit},
 };
 
 /// Jobs in one fetch, at most.
 const BATCH: usize = 64;
 
-/// The longest time that a shard is not looked at: bounds the harm of a lost wake-up.
-const LONGEST_SLEEP: Duration = Duration::from_secs(2);
+/// Visits under way at a time: Redis has the next before it has answered the last.
+const VISITS: usize = 3;
 
 /// The only one that fetches, and the only one that takes slots.
 pub(crate) struct Fetcher {
@@ -50,77 +46,101 @@ pub(crate) struct Fetcher {
 
 impl Fetcher {
     /// Runs until the drain begins; then the channel closes.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(self) {
+        let mut contact = self.contact.clone();
         let mut shards = Shards::new(&self.broker);
-        while let Some(room) = self.room().await {
-            if !shards.is_due() {
+        let mut visits = FuturesUnordered::new();
+        let (mut most, mut away) = (VISITS, None);
+        loop {
+            let room = self.room(&shards);
+            // Before the visits begin: they take along what has gathered.
+            if visits.is_empty() && (room == 0 || !shards.is_due()) {
                 self.gathered.leave_to_fetcher([]);
+            } else {
+                self.gathered.leave_to_fetcher(shards.all_due());
             }
-            if self.before_drain(shards.wait()).await.is_none() {
-                return;
+            while away.is_none()
+                && visits.len() < most
+                && let Some(visit) = shards.begin(self.room(&shards).min(BATCH))
+            {
+                visits.push(self.visit(visit));
             }
-            // As many as are visited before there may be no more room.
-            let visits = self.slots.available_permits().div_ceil(BATCH);
-            self.gathered.leave_to_fetcher(shards.next_due(visits));
-            let Some(shard) = shards.due() else { continue };
-            // Not dropped when the drain begins: what it brings must be given back.
-            match self.visit(shard, room).await {
-                Ok(()) => self.contact.answered(),
-                Err(away) => {
-                    shard.failed();
-                    self.gathered.leave_to_fetcher([]);
-                    let pause = tokio::time::sleep(self.contact.failed(&away));
-                    let _ = self.before_drain(pause).await;
-                }
+            tokio::select! {
+                biased;
+                () = self.drain.cancelled() => break,
+                Some(ended) = visits.next() => match ended {
+                    (visit, Ok(brought)) => {
+                        most = VISITS;
+                        contact.answered();
+                        shards.answered(&visit, brought.wake);
+                        self.deliver_all(brought);
+                    }
+                    (visit, Err(error)) => {
+                        shards.failed(&visit, matches!(error, Away::Fetch(FetchError::Stale { .. })));
+                        away = Some(error);
+                    }
+                },
+                slot = self.slots.acquire(), if visits.is_empty() && room == 0 => drop(slot),
+                () = shards.wait(), if away.is_none() && visits.len() < most && room > 0 => {}
+            }
+            // A connection that broke has broken for all visits that were under way: that is one failure. What comes
+            // next goes alone, until something is answered.
+            if visits.is_empty()
+                && let Some(error) = away.take()
+            {
+                most = 1;
+                self.gathered.leave_to_fetcher([]);
+                let pause = tokio::time::sleep(contact.failed(&error));
+                let _ = self.drain.run_until_cancelled(pause).await;
+            }
+        }
+        self.gathered.leave_to_fetcher([]);
+        // Not dropped: what they bring must be given back.
+        while let Some((_, ended)) = visits.next().await {
+            if let Ok(brought) = ended {
+                self.deliver_all(brought);
             }
         }
     }
 
-    /// How many jobs there is room for, once there is any; `None` when the drain began.
-    async fn room(&self) -> Option<usize> {
-        if self.slots.available_permits() == 0 {
-            self.gathered.leave_to_fetcher([]);
+    /// How many jobs there is room for, besides those that visits under way may bring.
+    fn room(&self, shards: &Shards) -> usize {
+        let slots = self.slots.available_permits();
+        slots.saturating_sub(shards.reserved())
+    }
+
+    async fn visit(&self, visit: Visit) -> (Visit, Result<Brought, Away>) {
+        let brought = self.bring(&visit).await;
+        if brought.is_ok() {
+            self.gathered.answered(visit.shard);
         }
-        let slot = self.before_drain(self.slots.acquire()).await?.ok()?;
-        drop(slot);
-        Some(self.slots.available_permits().clamp(1, BATCH))
+        (visit, brought)
     }
 
-    async fn before_drain<T>(&self, future: impl Future<Output = T>) -> Option<T> {
-        self.drain.run_until_cancelled(future).await
-    }
-
-    async fn visit(&self, shard: &mut Shard, max: usize) -> Result<(), Away> {
-        let repeated = std::mem::replace(&mut shard.unanswered, true);
+    async fn bring(&self, visit: &Visit) -> Result<Brought, Away> {
         let asked_at = BootInstant::now();
         let request = FetchRequest {
             worker: &self.options.id,
-            shard: shard.number,
-            sequence: shard.sequence,
-            max,
+            shard: visit.shard,
+            sequence: visit.sequence,
+            max: visit.max,
         };
-        let fetched = self.fetch(&request).await;
-        if let Err(FetchError::Stale { .. }) = fetched {
-            shard.sequence = first_sequence();
-        }
-        let fetched = fetched?;
+        let fetched = self.fetch(&request).await?;
         if !fetched.leased.is_empty() {
             crash_point::reach("worker.fetched");
         }
         for id in &fetched.undecodable {
             error!(job.id = %id, "a job that cannot be read is now a dead letter");
         }
-        if repeated {
-            self.deliver_renewed(shard.number, fetched.leased).await?;
-        } else {
-            for leased in fetched.leased {
-                self.deliver(leased, asked_at);
-            }
+        let mut brought = Brought {
+            leased: fetched.leased,
+            asked_at,
+            wake: fetched.next_wake.unwrap_or(LONGEST_SLEEP),
+        };
+        if visit.is_repeated {
+            self.renew(visit.shard, &mut brought).await?;
         }
-        self.gathered.answered(shard.number);
-        let wake = fetched.next_wake.unwrap_or(LONGEST_SLEEP);
-        shard.answered(wake.min(LONGEST_SLEEP));
-        Ok(())
+        Ok(brought)
     }
 
     /// Fetches, and takes along what can be acknowledged there.
@@ -149,17 +169,24 @@ impl Fetcher {
     }
 
     /// Leases that a lost reply held have been running since: they are renewed first, or given back.
-    async fn deliver_renewed(&self, shard: u16, leased: Vec<Leased>) -> Result<(), Away> {
-        let asked_at = BootInstant::now();
-        let leases: Vec<_> = leased.iter().map(|one| one.lease.clone()).collect();
+    async fn renew(&self, shard: u16, brought: &mut Brought) -> Result<(), Away> {
+        brought.asked_at = BootInstant::now();
+        let leases: Vec<_> = brought.leased.iter().map(|one| one.lease.clone()).collect();
         let answers = self.broker.renew(shard, &leases).await?;
+        let leased = std::mem::take(&mut brought.leased);
         for (one, answer) in leased.into_iter().zip(answers) {
             match answer {
-                Renewed::Extended => self.deliver(one, asked_at),
+                Renewed::Extended => brought.leased.push(one),
                 Renewed::Lost | Renewed::Cancelled => self.acknowledge.release(one.lease),
             }
         }
         Ok(())
+    }
+
+    fn deliver_all(&self, brought: Brought) {
+        for leased in brought.leased {
+            self.deliver(leased, brought.asked_at);
+        }
     }
 
     fn deliver(&self, leased: Leased, asked_at: BootInstant) {
@@ -196,6 +223,15 @@ impl Drop for Fetcher {
     }
 }
 
+/// What a visit brought.
+struct Brought {
+    leased: Vec<Leased>,
+    /// The leases last at least from here.
+    asked_at: BootInstant,
+    /// When there may be more.
+    wake: Duration,
+}
+
 /// Redis did not answer; the fetch is repeated with the same sequence number.
 #[derive(Debug, thiserror::Error)]
 enum Away {
@@ -203,112 +239,4 @@ enum Away {
     Fetch(#[from] FetchError),
     #[error(transparent)]
     Renew(#[from] RenewError),
-}
-
-/// When to look where.
-struct Shards {
-    wakes: Wakes,
-    /// Up to here the wake-ups are in `shards`.
-    mark: WakeMark,
-    shards: Vec<Shard>,
-}
-
-struct Shard {
-    number: u16,
-    /// Makes a repeated fetch the same fetch.
-    sequence: u64,
-    /// The last fetch may have been carried out without this process knowing what it brought.
-    unanswered: bool,
-    /// When there may be something to fetch.
-    due: Instant,
-    /// In a row.
-    failures: u32,
-}
-
-impl Shards {
-    fn new(broker: &Broker) -> Self {
-        let wakes = broker.wakes();
-        let sequence = first_sequence();
-        let due = Instant::now();
-        let shards = (0..broker.shards()).map(|number| Shard {
-            number,
-            sequence,
-            unanswered: false,
-            due,
-            failures: 0,
-        });
-        Self {
-            mark: wakes.mark(),
-            wakes,
-            shards: shards.collect(),
-        }
-    }
-
-    /// Waits until a shard is due or has woken.
-    async fn wait(&mut self) {
-        let next = self.shards.iter().map(|shard| shard.due).min();
-        let sleep = next.map_or(LONGEST_SLEEP, |due| due.duration_since(Instant::now()));
-        if !sleep.is_zero() {
-            let _woken = self.wakes.wait(&self.mark, sleep).await;
-        }
-        self.note_woken();
-    }
-
-    fn note_woken(&mut self) {
-        // Marked before it is asked who woke: a wake-up in between is seen twice, and none is missed.
-        let mark = self.wakes.mark();
-        let woken = self.wakes.wait(&self.mark, LONGEST_SLEEP).now_or_never();
-        let Some(woken) = woken else { return };
-        self.mark = mark;
-        let now = Instant::now();
-        for number in woken {
-            if let Some(shard) = self.shards.get_mut(usize::from(number)) {
-                shard.due = shard.due.min(now);
-            }
-        }
-    }
-
-    fn is_due(&self) -> bool {
-        let now = Instant::now();
-        self.shards.iter().any(|shard| shard.due <= now)
-    }
-
-    /// Up to `count` shards that are due now, in the order in which they are visited.
-    fn next_due(&self, count: usize) -> impl Iterator<Item = u16> {
-        let now = Instant::now();
-        let due = self.shards.iter().filter(|shard| shard.due <= now);
-        let mut due: Vec<_> = due.map(|shard| (shard.due, shard.number)).collect();
-        due.sort();
-        due.into_iter().map(|(_, number)| number).take(count)
-    }
-
-    /// The shard that has been due the longest: an idle worker goes straight to the one that woke, a busy one goes
-    /// round.
-    fn due(&mut self) -> Option<&mut Shard> {
-        let now = Instant::now();
-        let first = self.shards.iter_mut().min_by_key(|shard| shard.due)?;
-        (first.due <= now).then_some(first)
-    }
-}
-
-impl Shard {
-    fn answered(&mut self, wake: Duration) {
-        self.sequence += 1;
-        self.unanswered = false;
-        self.failures = 0;
-        self.due = Instant::now() + wake;
-    }
-
-    /// It may be this shard's node of a cluster alone that is away: after the second try the others have their turn.
-    fn failed(&mut self) {
-        self.failures = self.failures.saturating_add(1);
-        if self.failures > 1 {
-            self.due = Instant::now() + LONGEST_SLEEP;
-        }
-    }
-}
-
-/// Greater than what an earlier process of the same name used.
-fn first_sequence() -> u64 {
-    u64::try_from(Timestamp::now().as_microsecond()).unwrap_or(0)
 }

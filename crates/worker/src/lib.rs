@@ -27,6 +27,7 @@ pub mod process;
 mod queue;
 mod run;
 mod running;
+mod shards;
 mod waits;
 
 pub use end::End;

@@ -8,6 +8,7 @@ use std::{
 
 use bulkhead_broker::{Broker, InspectError, Lease, WaitHistogram};
 use bulkhead_domain::TenantId;
+use futures_util::future::join_all;
 
 type OfTenants = BTreeMap<TenantId, WaitHistogram>;
 
@@ -23,30 +24,33 @@ impl Waits {
         tenants.entry(lease.tenant()).or_default().record(wait);
     }
 
-    /// Adds everything to Redis. What could not be added, also because this was dropped, is kept for the next time.
+    /// Adds everything to Redis, the shards beside each other: one whose node of a cluster does not answer costs the
+    /// others nothing. What could not be added, also because this was dropped, is kept for the next time.
     ///
     /// # Errors
-    /// [`InspectError`]: a lost reply counts twice.
+    /// [`InspectError`]: of one of the shards whose waits were not added. A lost reply counts twice.
     pub(crate) async fn flush(&self, broker: &Broker) -> Result<(), InspectError> {
-        let mut taken = Taken {
-            shards: std::mem::take(&mut *self.lock()),
-            from: self,
-        };
-        while let Some((shard, waits)) = taken.shards.iter().next() {
-            let shard = *shard;
-            broker.add_waits(shard, waits).await?;
-            taken.shards.remove(&shard);
-        }
-        Ok(())
+        let shards = std::mem::take(&mut *self.lock());
+        let adding = shards.into_iter().map(|(shard, tenants)| {
+            let mut taken = Taken {
+                shard,
+                tenants,
+                from: self,
+            };
+            async move {
+                broker.add_waits(taken.shard, &taken.tenants).await?;
+                taken.tenants.clear();
+                Ok(())
+            }
+        });
+        join_all(adding).await.into_iter().collect()
     }
 
-    fn put_back(&self, taken: HashMap<u16, OfTenants>) {
+    fn put_back(&self, shard: u16, tenants: OfTenants) {
         let mut shards = self.lock();
-        for (shard, tenants) in taken {
-            let kept = shards.entry(shard).or_default();
-            for (tenant, waits) in tenants {
-                kept.entry(tenant).or_default().merge(&waits);
-            }
+        let kept = shards.entry(shard).or_default();
+        for (tenant, waits) in tenants {
+            kept.entry(tenant).or_default().merge(&waits);
         }
     }
 
@@ -55,14 +59,18 @@ impl Waits {
     }
 }
 
-/// What is on its way to Redis: it comes back if it does not get there.
+/// What is on its way to a shard: it comes back if it does not get there.
 struct Taken<'a> {
-    shards: HashMap<u16, OfTenants>,
+    shard: u16,
+    tenants: OfTenants,
     from: &'a Waits,
 }
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        self.from.put_back(std::mem::take(&mut self.shards));
+        if !self.tenants.is_empty() {
+            let tenants = std::mem::take(&mut self.tenants);
+            self.from.put_back(self.shard, tenants);
+        }
     }
 }

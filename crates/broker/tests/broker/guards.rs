@@ -8,8 +8,8 @@ use std::{
 use bulkhead_broker::mutants;
 
 use crate::{
-    bounds, caps, fairness, fences, fixture::MUTANT, forward, grants, leases, operators, paces,
-    permits, plans, shares,
+    bounds, caps, crashes, enqueue, failover, fairness, fences, fetches, fixture::MUTANT, forward,
+    ghosts, grants, leases, operators, paces, permits, plans, shares,
 };
 
 /// A guard, and a test that fails without it.
@@ -33,19 +33,19 @@ shown! {
     // Leases.
     newest_lease_acknowledges leases::a_fenced_worker_cannot_complete
     newest_lease_renews leases::a_fenced_worker_cannot_complete
-    newest_lease_forgives leases::a_job_that_gets_on_is_forgiven_the_crashes_before_but_not_by_an_older_lease
+    newest_lease_forgives crashes::a_job_that_gets_on_is_forgiven_the_crashes_before_but_not_by_an_older_lease
     one_end_in_a_batch leases::a_batch_that_names_a_lease_twice_ends_it_once
     expired_lease_is_lost leases::an_expired_lease_is_lost_even_before_it_is_reaped
     only_the_expired leases::an_expired_lease_is_lost_even_before_it_is_reaped
     few_reaped_at_once leases::reaping_is_bounded_and_keeps_the_order
     // Fetching.
-    sequence_rises leases::a_sequence_number_is_not_used_again
-    same_sequence_same_jobs leases::a_lost_fetch_reply_is_answered_again
-    answered_again_while_held leases::a_repeated_fetch_does_not_bring_what_another_worker_holds
-    token_above_the_last leases::tokens_rise_though_the_clock_goes_back_or_everything_is_lost
-    token_above_a_forgotten_one leases::tokens_rise_though_the_clock_goes_back_or_everything_is_lost
-    few_wake_at_once leases::a_fetch_moves_a_bounded_number_of_jobs_and_lanes_whose_time_has_come
-    few_ghosts_at_once leases::a_fetch_clears_a_bounded_number_of_entries_that_stand_for_no_job
+    sequence_rises fetches::a_sequence_number_is_not_used_again
+    same_sequence_same_jobs fetches::a_lost_fetch_reply_is_answered_again
+    answered_again_while_held fetches::a_repeated_fetch_does_not_bring_what_another_worker_holds
+    token_above_the_last fetches::tokens_rise_though_the_clock_goes_back_or_everything_is_lost
+    token_above_a_forgotten_one fetches::tokens_rise_though_the_clock_goes_back_or_everything_is_lost
+    few_wake_at_once fetches::a_fetch_moves_a_bounded_number_of_jobs_and_lanes_whose_time_has_come
+    few_ghosts_at_once ghosts::a_fetch_clears_a_bounded_number_of_entries_that_stand_for_no_job
     rest_earns_nothing fairness::a_tenant_that_comes_late_begins_level_with_the_others
     rest_forgives_nothing fairness::a_tenant_that_rests_between_jobs_gets_no_more_than_its_share
     // Lanes that wait.
@@ -65,36 +65,43 @@ shown! {
     ended_makes_room caps::a_lease_that_ends_brings_its_lane_back_and_wakes_who_waits
     reaped_makes_room caps::a_lease_that_ends_brings_its_lane_back_and_wakes_who_waits
     // Enqueueing.
-    high_water leases::a_full_queue_refuses_new_jobs_and_still_takes_acknowledgements
+    high_water enqueue::a_full_queue_refuses_new_jobs_and_still_takes_acknowledgements
     tenant_high_water bounds::a_full_tenants_jobs_are_refused_one_by_one_and_others_go_in
     only_what_ended_gives_back bounds::a_batch_of_acknowledgements_of_which_some_do_not_count_gives_back_what_ended
     moved_leaves_a_ghost forward::a_queued_or_delayed_job_gets_the_more_urgent_priority_and_runs_once
     running_is_not_moved forward::a_running_job_is_left_alone_and_an_absent_one_is_enqueued
-    one_life_at_a_time leases::a_job_is_deduplicated_while_it_lives_and_no_longer
-    living_is_not_pushed_again leases::a_batch_pushes_only_those_that_do_not_live
-    living_is_not_delayed_again leases::a_batch_pushes_only_those_that_do_not_live
-    not_before_its_time leases::a_delayed_job_runs_at_its_time_by_redis_and_the_fetch_says_when
+    one_life_at_a_time enqueue::a_job_is_deduplicated_while_it_lives_and_no_longer
+    living_is_not_pushed_again enqueue::a_batch_pushes_only_those_that_do_not_live
+    living_is_not_delayed_again enqueue::a_batch_pushes_only_those_that_do_not_live
+    not_before_its_time fetches::a_delayed_job_runs_at_its_time_by_redis_and_the_fetch_says_when
     dead_letter_is_superseded operators::a_dead_letter_is_superseded_by_its_job_or_discarded
     new_life_forgives operators::a_dead_letter_is_superseded_by_its_job_or_discarded
+    // Entries that stand for no job.
+    ghosts_do_not_run ghosts::a_cancel_looks_at_few_entries_and_leaves_the_order_as_it_is
+    ghosts_are_swept ghosts::cancelling_in_a_held_lane_leaves_no_more_entries_than_it_has_jobs
+    few_swept_at_once ghosts::a_cancel_looks_at_few_entries_and_leaves_the_order_as_it_is
+    swept_comes_first ghosts::a_cancel_looks_at_few_entries_and_leaves_the_order_as_it_is
+    first_is_before_the_swept ghosts::a_released_job_goes_before_those_that_were_swept
+    old_place_is_taken_again ghosts::a_job_that_is_cancelled_and_comes_again_takes_its_place_again
     // Crashes.
-    crashes_end leases::three_crashes_quarantine_a_job_with_the_workers_that_died_on_it
-    crashes_in_company_end leases::jobs_that_shared_a_worker_survive_three_crashes_and_are_then_run_apart
-    company_is_not_solitude leases::jobs_that_shared_a_worker_survive_three_crashes_and_are_then_run_apart
-    full_batch_is_not_solitude leases::a_reaping_of_a_few_at_a_time_does_not_take_company_for_solitude
-    suspects_run_apart leases::jobs_that_shared_a_worker_survive_three_crashes_and_are_then_run_apart
-    history_ends leases::the_history_of_a_job_keeps_its_last_ten_incidents
+    crashes_end crashes::three_crashes_quarantine_a_job_with_the_workers_that_died_on_it
+    crashes_in_company_end crashes::jobs_that_shared_a_worker_survive_three_crashes_and_are_then_run_apart
+    company_is_not_solitude crashes::jobs_that_shared_a_worker_survive_three_crashes_and_are_then_run_apart
+    full_batch_is_not_solitude crashes::a_reaping_of_a_few_at_a_time_does_not_take_company_for_solitude
+    suspects_run_apart crashes::jobs_that_shared_a_worker_survive_three_crashes_and_are_then_run_apart
+    history_ends crashes::the_history_of_a_job_keeps_its_last_ten_incidents
     // Operators.
     running_is_told operators::a_cancel_of_a_running_job_is_told_by_renewal_and_ends_with_its_lease
     renewal_tells_of_a_cancel operators::a_cancel_of_a_running_job_is_told_by_renewal_and_ends_with_its_lease
     cancelled_is_forgotten operators::a_cancel_of_a_running_job_is_told_by_renewal_and_ends_with_its_lease
     completed_is_not_cancelled_later operators::a_cancel_of_a_running_job_is_told_by_renewal_and_ends_with_its_lease
     cancelled_does_not_come_back operators::a_cancelled_job_whose_worker_crashes_does_not_come_back
-    ghosts_do_not_run operators::a_job_enqueued_again_after_a_cancel_runs_once
     delayed_leaves_no_ghost operators::a_delayed_job_that_was_cancelled_can_come_again
     living_is_not_redriven operators::a_dead_letter_of_a_job_that_lives_stays_where_it_is
     redrive_forgives operators::a_dead_letter_keeps_its_reason_and_history_and_can_be_redriven
     // Permits.
     boot_nonce fences::after_a_loss_permits_stop_until_a_nonce_is_established_and_tokens_keep_rising
+    nonce_is_of_this_server failover::a_replica_that_took_over_has_no_nonce_and_permits_stop_until_it_has_one
     floor_raises fences::after_a_loss_permits_stop_until_a_nonce_is_established_and_tokens_keep_rising
     floor_only_raises fences::after_a_loss_permits_stop_until_a_nonce_is_established_and_tokens_keep_rising
     same_nonce_empties_nothing permits::the_same_nonce_again_empties_no_bucket

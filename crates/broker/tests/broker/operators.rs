@@ -466,3 +466,21 @@ async fn a_weight_or_hold_on_which_the_shards_differ_is_told_from_one_that_all_o
     let holds = [(None, false), (Some(tenant(1)), true)];
     assert_eq!(broker.holds().await.unwrap(), holds.into());
 }
+
+#[tokio::test]
+async fn what_is_held_on_some_shards_only_is_not_said_to_be_held() {
+    let fixture = Fixture::with(|options| options.shards = 3).await;
+    for forgetful in 0..3 {
+        fixture.broker.pause_tenant(tenant(1)).await.unwrap();
+        fixture.broker.pause_tenant(tenant(2)).await.unwrap();
+        fixture.broker.pause_class().await.unwrap();
+        let stats = fixture.broker.stats().await.unwrap();
+        assert_eq!(stats.paused_tenants, [1, 2].map(tenant));
+        assert!(stats.paused);
+        let forget = format!("DEL {{sync.{forgetful}}}:held");
+        assert_eq!(fixture.redis.command(&forget).unwrap(), ":1");
+        let stats = fixture.broker.stats().await.unwrap();
+        assert_eq!(stats.paused_tenants, []);
+        assert!(!stats.paused);
+    }
+}

@@ -1,14 +1,9 @@
 //! `bulkhead cap clear`
 
-use bulkhead_domain::Class;
 use serde::Serialize;
 
 use crate::{
-    cap_scope::CapScopeArgs,
-    class::{Classes, listed},
-    output::Answer,
-    session::Session,
-    told::Told,
+    cap_scope::CapScopeArgs, class::Classes, output::Answer, session::Session, told::Kept,
 };
 
 /// Takes a cap away; without one of its own, a tenant or connection has that of all, if there is one
@@ -28,12 +23,8 @@ pub(crate) struct CapClear {
 #[derive(Debug, Serialize)]
 struct Cleared {
     of: String,
-    /// Where there is none now.
-    classes: Vec<Class>,
-    /// Where there was one.
-    changed: Vec<Class>,
     #[serde(flatten)]
-    told: Told,
+    kept: Kept,
 }
 
 impl CapClear {
@@ -47,34 +38,23 @@ impl CapClear {
             .queue_settings()
             .set_cap(scope, &classes, None, session.actor())
             .await?;
-        let told = Told::by(session, async |queues| {
-            for queue in queues.in_classes(&classes) {
-                queue.set_cap(capped.in_redis(), None).await?;
-            }
-            Ok(())
+        let kept = Kept::by(session, classes, changed, async |queue| {
+            Ok(queue.set_cap(capped.in_redis(), None).await?)
         });
-        let told = told.await;
+        let kept = kept.await;
         session.show(&Cleared {
             of: capped.name(),
-            classes,
-            changed,
-            told,
+            kept,
         })
     }
 }
 
 impl Answer for Cleared {
     fn for_people(&self, _: bool) -> String {
-        let word = if self.changed.is_empty() {
-            "had no cap"
-        } else {
-            "has no cap of its own any more"
-        };
-        format!(
-            "{} {word} in {}\n{}",
-            self.of,
-            listed(&self.classes),
-            self.told.for_people()
+        self.kept.for_people(
+            "has no cap of its own any more",
+            "had no cap",
+            |word, classes| format!("{} {word} in {classes}", self.of),
         )
     }
 }

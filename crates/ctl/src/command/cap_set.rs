@@ -1,15 +1,9 @@
 //! `bulkhead cap set`
 
-use bulkhead_domain::Class;
 use serde::Serialize;
 
 use crate::{
-    cap_scope::CapScopeArgs,
-    class::{Classes, listed},
-    number,
-    output::Answer,
-    session::Session,
-    told::Told,
+    cap_scope::CapScopeArgs, class::Classes, number, output::Answer, session::Session, told::Kept,
 };
 
 /// Sets how many jobs of a tenant or a connection may run at once, in each class
@@ -38,12 +32,8 @@ pub(crate) struct CapSet {
 struct Set {
     of: String,
     max_in_flight: u32,
-    /// Where it is the cap now.
-    classes: Vec<Class>,
-    /// Where there was another or none.
-    changed: Vec<Class>,
     #[serde(flatten)]
-    told: Told,
+    kept: Kept,
 }
 
 impl CapSet {
@@ -58,36 +48,24 @@ impl CapSet {
             .queue_settings()
             .set_cap(scope, &classes, max, session.actor())
             .await?;
-        let told = Told::by(session, async |queues| {
-            for queue in queues.in_classes(&classes) {
-                queue.set_cap(capped.in_redis(), max).await?;
-            }
-            Ok(())
+        let kept = Kept::by(session, classes, changed, async |queue| {
+            Ok(queue.set_cap(capped.in_redis(), max).await?)
         });
-        let told = told.await;
+        let kept = kept.await;
         session.show(&Set {
             of: capped.name(),
             max_in_flight: self.max,
-            classes,
-            changed,
-            told,
+            kept,
         })
     }
 }
 
 impl Answer for Set {
     fn for_people(&self, _: bool) -> String {
-        let word = if self.changed.is_empty() {
-            "was already capped"
-        } else {
-            "is now capped"
-        };
-        format!(
-            "{} {word} at {} in flight in {}\n{}",
-            self.of,
-            self.max_in_flight,
-            listed(&self.classes),
-            self.told.for_people()
-        )
+        let (of, max) = (&self.of, self.max_in_flight);
+        self.kept
+            .for_people("is now", "was already", |word, classes| {
+                format!("{of} {word} capped at {max} in flight in {classes}")
+            })
     }
 }

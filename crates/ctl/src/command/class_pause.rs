@@ -41,13 +41,10 @@ impl ClassPause {
         let changed = settings
             .hold(None, &[self.class], &self.reason, session.actor())
             .await?;
-        let told = Told::by(session, async |queues| {
-            for queue in queues.in_classes(&[self.class]) {
-                queue.pause_class().await?;
-            }
-            Ok(())
-        });
-        let told = told.await;
+        let told = Told::by(session, &[self.class], async |queue| {
+            Ok(queue.pause_class().await?)
+        })
+        .await;
         session.show(&Paused {
             class: self.class,
             changed: !changed.is_empty(),

@@ -35,13 +35,10 @@ impl ClassResume {
         let changed = settings
             .let_go(None, &[self.class], session.actor())
             .await?;
-        let told = Told::by(session, async |queues| {
-            for queue in queues.in_classes(&[self.class]) {
-                queue.resume_class().await?;
-            }
-            Ok(())
-        });
-        let told = told.await;
+        let told = Told::by(session, &[self.class], async |queue| {
+            Ok(queue.resume_class().await?)
+        })
+        .await;
         session.show(&Resumed {
             class: self.class,
             changed: !changed.is_empty(),

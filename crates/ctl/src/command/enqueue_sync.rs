@@ -11,9 +11,8 @@ use uuid::Uuid;
 use crate::{
     choice::choice,
     directory::{self, EVERYTHING},
-    forward::forward,
+    forward::Forward,
     output::Answer,
-    queues::Queues,
     session::Session,
     since::{Since, since},
     sync_forecast::{Expected, SyncForecast},
@@ -147,12 +146,11 @@ impl EnqueueSync {
         if same.peek().is_none() {
             return Ok(None);
         }
-        let Ok(broker) = session.broker().await else {
+        let Ok(forward) = Forward::new(session, store).await else {
             return Ok(None);
         };
-        let queues = Queues::new(broker);
         for one in same {
-            if forward(&queues, one, self.priority.into()).await? == Enqueued::MovedForward {
+            if forward.job(one, self.priority.into()).await? == Enqueued::MovedForward {
                 return Ok(Some(one.id));
             }
         }

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::jobs_show::REMEDY;
 use crate::{
-    choice::choice, directory, forward::forward, name, not_found::NotFound, output::Answer,
-    queues::Queues, session::Session,
+    choice::choice, directory, forward::Forward, name, not_found::NotFound, output::Answer,
+    session::Session,
 };
 
 /// More than anybody looks through; run it again for the rest.
@@ -85,7 +85,7 @@ impl JobsRetry {
                 outcome => result.add(job, outcome),
             }
         }
-        let forwarded = forwarded(session, &waiting, &mut result).await;
+        let forwarded = forwarded(session, &store, &waiting, &mut result).await;
         session.show(&result)?;
         forwarded?;
         let met = result
@@ -127,15 +127,16 @@ impl JobsRetry {
 /// Those that wait in the queue run now.
 async fn forwarded(
     session: &Session,
+    store: &Store,
     waiting: &[&Obligation],
     result: &mut RetriedJobs,
 ) -> anyhow::Result<()> {
     if waiting.is_empty() {
         return Ok(());
     }
-    let queues = Queues::new(session.broker().await?);
+    let forward = Forward::new(session, store).await?;
     for job in waiting {
-        match forward(&queues, job, job.priority).await? {
+        match forward.job(job, job.priority).await? {
             Enqueued::MovedForward | Enqueued::Added => result.moved_forward.push(job.id),
             Enqueued::Exists => result.stays(job, "it runs, or is next in its turn"),
             Enqueued::TenantFull => {

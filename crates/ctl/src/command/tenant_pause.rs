@@ -1,16 +1,10 @@
 //! `bulkhead tenant pause`
 
-use bulkhead_domain::{Class, TenantId};
+use bulkhead_domain::TenantId;
 use clap::builder::NonEmptyStringValueParser;
 use serde::Serialize;
 
-use crate::{
-    class::{Classes, listed},
-    directory,
-    output::Answer,
-    session::Session,
-    told::Told,
-};
+use crate::{class::Classes, directory, output::Answer, session::Session, told::Kept};
 
 /// Holds a tenant until it is resumed: its queued jobs stay where they are, and new ones join them
 ///
@@ -39,12 +33,8 @@ pub(crate) struct TenantPause {
 struct Paused {
     tenant: String,
     tenant_id: TenantId,
-    /// Where it is held now.
-    classes: Vec<Class>,
-    /// Where it was not.
-    changed: Vec<Class>,
     #[serde(flatten)]
-    told: Told,
+    kept: Kept,
 }
 
 impl TenantPause {
@@ -57,35 +47,26 @@ impl TenantPause {
             .queue_settings()
             .hold(Some(tenant.id), &classes, &self.reason, session.actor())
             .await?;
-        let told = Told::by(session, async |queues| {
-            for queue in queues.in_classes(&classes) {
-                queue.pause_tenant(tenant.id).await?;
-            }
-            Ok(())
+        let kept = Kept::by(session, classes, changed, async |queue| {
+            Ok(queue.pause_tenant(tenant.id).await?)
         });
-        let told = told.await;
+        let kept = kept.await;
         session.show(&Paused {
             tenant: tenant.name,
             tenant_id: tenant.id,
-            classes,
-            changed,
-            told,
+            kept,
         })
     }
 }
 
 impl Answer for Paused {
     fn for_people(&self, _: bool) -> String {
-        let word = if self.changed.is_empty() {
-            "was already"
-        } else {
-            "is now"
-        };
-        format!(
-            "{} {word} held in {}: what is queued stays, what runs goes on\n{}",
-            self.tenant,
-            listed(&self.classes),
-            self.told.for_people()
-        )
+        self.kept
+            .for_people("is now", "was already", |word, classes| {
+                format!(
+                    "{} {word} held in {classes}: what is queued stays, what runs goes on",
+                    self.tenant
+                )
+            })
     }
 }

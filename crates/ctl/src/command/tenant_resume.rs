@@ -1,15 +1,9 @@
 //! `bulkhead tenant resume`
 
-use bulkhead_domain::{Class, TenantId};
+use bulkhead_domain::TenantId;
 use serde::Serialize;
 
-use crate::{
-    class::{Classes, listed},
-    directory,
-    output::Answer,
-    session::Session,
-    told::Told,
-};
+use crate::{class::Classes, directory, output::Answer, session::Session, told::Kept};
 
 /// Lets a tenant go on that was paused
 ///
@@ -32,12 +26,8 @@ pub(crate) struct TenantResume {
 struct Resumed {
     tenant: String,
     tenant_id: TenantId,
-    /// Where it goes on now.
-    classes: Vec<Class>,
-    /// Where it was held.
-    changed: Vec<Class>,
     #[serde(flatten)]
-    told: Told,
+    kept: Kept,
 }
 
 impl TenantResume {
@@ -50,30 +40,23 @@ impl TenantResume {
             .queue_settings()
             .let_go(Some(tenant.id), &classes, session.actor())
             .await?;
-        let told = Told::by(session, async |queues| {
-            for queue in queues.in_classes(&classes) {
-                queue.resume_tenant(tenant.id).await?;
-            }
-            Ok(())
+        let kept = Kept::by(session, classes, changed, async |queue| {
+            Ok(queue.resume_tenant(tenant.id).await?)
         });
-        let told = told.await;
+        let kept = kept.await;
         session.show(&Resumed {
             tenant: tenant.name,
             tenant_id: tenant.id,
-            classes,
-            changed,
-            told,
+            kept,
         })
     }
 }
 
 impl Answer for Resumed {
     fn for_people(&self, _: bool) -> String {
-        let line = if self.changed.is_empty() {
-            format!("{} was not held in {}", self.tenant, listed(&self.classes))
-        } else {
-            format!("{} goes on in {}", self.tenant, listed(&self.classes))
-        };
-        format!("{line}\n{}", self.told.for_people())
+        self.kept
+            .for_people("goes on", "was not held", |word, classes| {
+                format!("{} {word} in {classes}", self.tenant)
+            })
     }
 }

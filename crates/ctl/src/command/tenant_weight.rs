@@ -1,15 +1,9 @@
 //! `bulkhead tenant weight`
 
-use bulkhead_domain::{Class, TenantId};
+use bulkhead_domain::TenantId;
 use serde::Serialize;
 
-use crate::{
-    class::{Classes, listed},
-    directory, number,
-    output::Answer,
-    session::Session,
-    told::Told,
-};
+use crate::{class::Classes, directory, number, output::Answer, session::Session, told::Kept};
 
 /// Gives a tenant more or less of the workers while others wait too
 ///
@@ -38,12 +32,8 @@ struct Weighed {
     tenant: String,
     tenant_id: TenantId,
     weight: f64,
-    /// Where it has this weight now.
-    classes: Vec<Class>,
-    /// Where it had another.
-    changed: Vec<Class>,
     #[serde(flatten)]
-    told: Told,
+    kept: Kept,
 }
 
 impl TenantWeight {
@@ -56,42 +46,25 @@ impl TenantWeight {
             .queue_settings()
             .set_weight(tenant.id, &classes, self.weight, session.actor())
             .await?;
-        let told = Told::by(session, async |queues| {
-            for queue in queues.in_classes(&classes) {
-                queue.set_weight(tenant.id, self.weight).await?;
-            }
-            Ok(())
+        let kept = Kept::by(session, classes, changed, async |queue| {
+            Ok(queue.set_weight(tenant.id, self.weight).await?)
         });
-        let told = told.await;
+        let kept = kept.await;
         session.show(&Weighed {
             tenant: tenant.name,
             tenant_id: tenant.id,
             weight: self.weight,
-            classes,
-            changed,
-            told,
+            kept,
         })
     }
 }
 
 impl Answer for Weighed {
     fn for_people(&self, _: bool) -> String {
-        let word = if self.changed.is_empty() {
-            "had weight"
-        } else {
-            "has weight"
-        };
-        let already = if self.changed.is_empty() {
-            " already"
-        } else {
-            ""
-        };
-        format!(
-            "{} {word} {} in {}{already}\n{}",
-            self.tenant,
-            self.weight,
-            listed(&self.classes),
-            self.told.for_people()
-        )
+        let (tenant, weight) = (&self.tenant, self.weight);
+        self.kept.for_people("has", "had", |word, classes| {
+            let already = if word == "had" { " already" } else { "" };
+            format!("{tenant} {word} weight {weight} in {classes}{already}")
+        })
     }
 }

@@ -162,6 +162,19 @@ impl Fleet {
         command
     }
 
+    /// Who did what to what, and how, of one action; the first first.
+    pub(crate) fn audited(&self, action: &str) -> Vec<Value> {
+        let sql = format!(
+            "select json_build_object('actor', actor, 'resource', resource, 'details', details)
+             from bulkhead.audit_events where action = '{action}' order by at"
+        );
+        let lines = self.sql(&sql);
+        let lines = lines.lines().filter(|line| !line.is_empty());
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
     /// Runs a statement as the superuser; columns are divided by `|`.
     pub(crate) fn sql(&self, statement: &str) -> String {
         let mut psql = Command::new(bulkhead_devstack::psql().unwrap());

@@ -1,7 +1,7 @@
 //! Work is owed, looked at, given up, tried again and withdrawn.
 
 use bulkhead_broker::JobFilter;
-use bulkhead_domain::Class;
+use bulkhead_domain::{Class, Priority};
 use serde_json::Value;
 
 use crate::fleet::Fleet;
@@ -208,6 +208,18 @@ async fn a_sync_that_waits_for_its_next_attempt_runs_now_if_it_is_asked_for() {
     assert!(urgent.contains("waited in the queue"), "{urgent}");
     // As far forward as it can be: whoever asks again wants another.
     assert_eq!(ids(&fleet.json(&command)["jobs"]).len(), 1);
+    let asked = fleet.audited("job.forward");
+    // Twice to retry, three times to enqueue; the fourth is the urgent one.
+    assert_eq!(asked.len(), 5);
+    for (n, event) in asked.iter().enumerate() {
+        assert_eq!(event["resource"], format!("job/{id}"));
+        let priority = if n == 3 {
+            Priority::URGENT
+        } else {
+            Priority::NIGHT
+        };
+        assert_eq!(event["details"]["priority"], priority.get(), "{event}");
+    }
 }
 
 fn ids_of(ids: &Value) -> Vec<&str> {

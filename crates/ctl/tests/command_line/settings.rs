@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bulkhead_broker::{Broker, CapScope, FetchRequest, JobState};
 use bulkhead_domain::{Class, ConnectionId, TenantId, WorkerId};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::fleet::Fleet;
 
@@ -40,18 +40,6 @@ async fn given(queue: &Broker) -> usize {
         given += queue.fetch(&request).await.unwrap().leased.len();
     }
     given
-}
-
-fn audited(fleet: &Fleet, action: &str) -> Vec<Value> {
-    let sql = format!(
-        "select json_build_object('actor', actor, 'resource', resource, 'details', details)
-         from bulkhead.audit_events where action = '{action}' order by at"
-    );
-    let lines = fleet.sql(&sql);
-    let lines = lines.lines().filter(|line| !line.is_empty());
-    lines
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
 }
 
 #[tokio::test]
@@ -102,13 +90,13 @@ async fn a_paused_tenant_keeps_its_jobs_queued_and_nobody_is_given_them() {
     for class in [Class::Sync, Class::Token] {
         assert_eq!(given(&fleet.broker(class).await).await, 1, "{class}");
     }
-    let paused = audited(&fleet, "tenant.pause");
+    let paused = fleet.audited("tenant.pause");
     assert_eq!(paused.len(), 1, "{paused:?}");
     assert_eq!(paused[0]["actor"], "alice");
     assert_eq!(paused[0]["resource"], format!("tenant/{}", tenant(&fleet)));
     let details = json!({ "classes": ["sync", "token"], "reason": "ticket 4711" });
     assert_eq!(paused[0]["details"], details);
-    assert_eq!(audited(&fleet, "tenant.resume").len(), 1);
+    assert_eq!(fleet.audited("tenant.resume").len(), 1);
 }
 
 #[tokio::test]
@@ -132,8 +120,8 @@ async fn a_paused_class_is_given_nothing_and_the_others_go_on() {
     let page = fleet.answers(&["class", "resume", "sync"]);
     assert_eq!(page, "class sync goes on\n");
     assert!(!sync.stats().await.unwrap().paused);
-    assert_eq!(audited(&fleet, "class.pause")[0]["resource"], "class/sync");
-    assert_eq!(audited(&fleet, "class.resume").len(), 1);
+    assert_eq!(fleet.audited("class.pause")[0]["resource"], "class/sync");
+    assert_eq!(fleet.audited("class.resume").len(), 1);
 }
 
 #[tokio::test]
@@ -176,7 +164,7 @@ async fn a_weight_counts_in_redis_until_it_is_one_again() {
     assert_eq!(page, "acme had weight 1 in sync, token already\n");
     assert!(sync.weights().await.unwrap().is_empty());
     assert!(token.weights().await.unwrap().is_empty());
-    assert_eq!(audited(&fleet, "tenant.weight").len(), 3);
+    assert_eq!(fleet.audited("tenant.weight").len(), 3);
 }
 
 #[tokio::test]
@@ -242,8 +230,8 @@ async fn caps_hold_in_redis_until_they_are_cleared() {
     assert!(table.starts_with("no caps: set one with"), "{table}");
     let page = fleet.answers(&["cap", "clear", "--tenant", "acme"]);
     assert_eq!(page, "acme had no cap in sync, token\n");
-    assert_eq!(audited(&fleet, "cap.set").len(), 4);
-    assert_eq!(audited(&fleet, "cap.clear").len(), 4);
+    assert_eq!(fleet.audited("cap.set").len(), 4);
+    assert_eq!(fleet.audited("cap.clear").len(), 4);
 }
 
 #[tokio::test]

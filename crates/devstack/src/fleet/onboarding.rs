@@ -56,7 +56,8 @@ impl Onboarded {
     }
 }
 
-/// Divides sellers among six tenants, of which the first gets three times as many as each other.
+/// Divides sellers among six tenants, of which the first gets three times as many as each other if they are a multiple of
+/// eight. Another number comes near that; below eight there are fewer tenants.
 #[must_use]
 pub fn tenant_plans(sellers: &[Seller]) -> Vec<TenantPlan> {
     let mut plans: Vec<TenantPlan> = TENANTS

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bulkhead_domain::{ConnectionId, JobId, JobKind, TenantId};
+use bulkhead_domain::{ConnectionId, JobId, JobKind, Priority, TenantId};
 use jiff::{Timestamp, civil::Date};
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};
 use serde_json::json;
@@ -146,6 +146,24 @@ impl Obligations<'_> {
         audit::append(&mut transaction, &event).await?;
         within(DOING, transaction.commit()).await?;
         Ok(Retried::Owed)
+    }
+
+    /// Notes in the audit log that somebody asks for an obligation's job, which waits in the queue, to run now. Note it
+    /// before the queue is told: what was asked is known then, also if the queue's answer is lost.
+    ///
+    /// # Errors
+    /// As any statement; then leave the queue as it is.
+    pub async fn note_forward(
+        &self,
+        key: &ObligationKey,
+        priority: Priority,
+        actor: &str,
+    ) -> Result<(), StoreError> {
+        let resource = resource(key);
+        let details = json!({ "priority": priority.get() });
+        let event = event(key, actor, "job.forward", &resource, details);
+        let mut session = within("note that a job is moved forward", self.0.acquire()).await?;
+        audit::append(&mut session, &event).await
     }
 
     /// Owes `syncs` that somebody asks for, as [`Obligations::plan`] does, with an audit event for each tenant.

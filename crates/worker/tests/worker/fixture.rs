@@ -1,4 +1,4 @@
-//! A private Redis, workers on it, and a handler that does what the test says.
+//! A private Redis or a cluster, workers on it, and a handler that does what the test says.
 
 use std::{
     io::Write,
@@ -7,7 +7,7 @@ use std::{
 };
 
 use bulkhead_broker::{Broker, BrokerClock, BrokerOptions, Counts, JobState, Stats, TestClock};
-use bulkhead_devstack::{RedisOptions, RedisServer};
+use bulkhead_devstack::{RedisCluster, RedisOptions, RedisServer};
 use bulkhead_domain::{
     ApplicationId, Backoff, Class, ConnectionId, Job, JobId, JobKind, JobParams, Priority,
     TenantId, WorkerId,
@@ -27,8 +27,8 @@ pub(crate) const VISIBILITY: Duration = Duration::from_secs(1);
 /// How long a test waits for what must come.
 const LONG: Duration = Duration::from_secs(20);
 
-pub(crate) struct Fixture {
-    pub(crate) redis: RedisServer,
+pub(crate) struct Fixture<R = RedisServer> {
+    pub(crate) redis: R,
     pub(crate) options: BrokerOptions,
     pub(crate) broker: Broker,
     events: UnboundedReceiver<Event>,
@@ -57,7 +57,26 @@ impl Fixture {
 
     pub(crate) async fn with(redis: RedisOptions, change: impl FnOnce(&mut BrokerOptions)) -> Self {
         let redis = RedisServer::start(redis).await.unwrap();
+        let options = BrokerOptions::new(redis.url().into());
+        Self::over(redis, options, change).await
+    }
+}
+
+impl Fixture<RedisCluster> {
+    pub(crate) async fn on_a_cluster(change: impl FnOnce(&mut BrokerOptions)) -> Self {
+        let redis = RedisCluster::start().await.unwrap();
         let mut options = BrokerOptions::new(redis.url().into());
+        options.nodes = redis.addresses();
+        Self::over(redis, options, change).await
+    }
+}
+
+impl<R> Fixture<R> {
+    async fn over(
+        redis: R,
+        mut options: BrokerOptions,
+        change: impl FnOnce(&mut BrokerOptions),
+    ) -> Self {
         options.visibility_timeout = VISIBILITY;
         change(&mut options);
         let broker = Broker::connect(&options, Class::Sync).await.unwrap();

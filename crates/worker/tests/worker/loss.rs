@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::fixture::{Event, Fixture, Logs, eventually, job, jobs};
 
 /// Tests that count what a process logs of an outage, where tests share a process.
-async fn alone() -> MutexGuard<'static, ()> {
+pub(crate) async fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::const_new(());
     ALONE.lock().await
 }

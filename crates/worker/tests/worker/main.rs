@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is the point")]
 
+mod cluster;
 mod drain;
 mod fixture;
 mod leases;

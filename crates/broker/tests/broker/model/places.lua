@@ -11,13 +11,30 @@ local function disagree(what, id)
 end
 
 for _, key in ipairs(call('KEYS', P .. ':queue:*')) do
-  local name = string.sub(key, #P + 8)
-  for _, id in ipairs(call('LRANGE', key, 0, -1)) do
-    queued[#queued + 1] = name .. id
+  local name, twice = string.sub(key, #P + 8), {}
+  for _, list in ipairs({ P .. ':front:' .. name, key }) do
+    for _, id in ipairs(call('LRANGE', list, 0, -1)) do
+      queued[#queued + 1] = name .. id
+      if twice[id] then
+        disagree('a job stands twice in a queue', id)
+      end
+      twice[id] = true
+    end
   end
   local lane = call('HGET', P .. ':lanes', string.sub(name, 1, 16))
   if not lane or not string.find(lane, string.sub(name, 17), 17, true) then
     disagree('a queue is unknown to its lane', name)
+  end
+end
+
+local fronts = call('KEYS', P .. ':front:*')
+if #fronts ~= call('SCARD', P .. ':fronts') then
+  disagree('there are other fronts than it is said', P)
+end
+for _, key in ipairs(fronts) do
+  local name = string.sub(key, #P + 8)
+  if call('SISMEMBER', P .. ':fronts', name) == 0 or call('EXISTS', P .. ':queue:' .. name) == 0 then
+    disagree('a front is unknown or without its queue', name)
   end
 end
 

@@ -12,6 +12,8 @@ pub(crate) struct Places {
     alive: BTreeSet<u8>,
     dead: BTreeSet<u8>,
     queues: BTreeMap<(u8, u8), VecDeque<u8>>,
+    /// With their ghosts.
+    pub(crate) entries: BTreeMap<(u8, u8), VecDeque<u8>>,
     /// Entries that stand for no job, of each lane.
     pub(crate) ghosts: BTreeMap<u8, u64>,
     due: BTreeMap<u8, i64>,
@@ -69,6 +71,7 @@ impl Places {
         Self {
             alive: set(&jobs),
             dead: set(&dead),
+            entries: queues(&entries, BTreeMap::new()),
             queues: queues(&entries, ghosts),
             ghosts: of_lanes,
             due: times(&due),
@@ -152,7 +155,7 @@ fn times(timed: &[(Vec<u8>, f64)]) -> BTreeMap<u8, i64> {
         .collect()
 }
 
-/// Entries are connection, priority and id; a ghost stands for the first entry that is equal to it.
+/// Entries are connection, priority and id; a ghost is one of them.
 fn queues(
     entries: &[Vec<u8>],
     mut ghosts: BTreeMap<Vec<u8>, u64>,

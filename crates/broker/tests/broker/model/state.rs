@@ -18,6 +18,8 @@ pub(crate) struct Model {
     pub(crate) dead: BTreeMap<u8, Body>,
     /// By lane and priority; none is empty.
     pub(crate) queues: BTreeMap<(u8, u8), VecDeque<u8>>,
+    /// As `queues`, with what stands for no job any more: before each step as the broker has it, which may have swept.
+    pub(crate) entries: BTreeMap<(u8, u8), VecDeque<u8>>,
     /// Until when each lane waits, µs. A fetch wakes it, not the time alone.
     pub(crate) parked: BTreeMap<u8, i64>,
     /// The last fetch of each worker that brought something.
@@ -366,19 +368,30 @@ impl Model {
         self.alive(n).place = Place::Delayed { until_us };
     }
 
+    /// One whose entry is still in the queue takes its place again.
     pub(crate) fn queue_last(&mut self, n: u8) {
-        self.queue_of(n).push_back(n);
+        let (entries, queue) = self.queue_of(n);
+        if !entries.contains(&n) {
+            entries.push_back(n);
+        }
+        let place = |n: &u8| entries.iter().position(|other| other == n);
+        let before = queue.iter().filter(|other| place(other) < place(&n));
+        queue.insert(before.count(), n);
     }
 
     fn queue_first(&mut self, n: u8) {
-        self.queue_of(n).push_front(n);
+        let (entries, queue) = self.queue_of(n);
+        entries.push_front(n);
+        queue.push_front(n);
     }
 
-    fn queue_of(&mut self, n: u8) -> &mut VecDeque<u8> {
+    /// Entries and jobs of a job's queue.
+    fn queue_of(&mut self, n: u8) -> (&mut VecDeque<u8>, &mut VecDeque<u8>) {
         let job = self.alive(n);
         job.place = Place::Queued;
         let queue = (job.lane, job.priority);
-        self.queues.entry(queue).or_default()
+        let entries = self.entries.entry(queue).or_default();
+        (entries, self.queues.entry(queue).or_default())
     }
 
     pub(crate) fn unqueue(&mut self, n: u8) {

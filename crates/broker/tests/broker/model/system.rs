@@ -204,6 +204,7 @@ impl System {
             }
             Transition::Redrive { scope, lost } => {
                 for _ in 0..calls(*lost) {
+                    self.see_entries().await;
                     let order = self.broker.redrive(&filter(scope)).await.unwrap();
                     self.model.redrive(scope, &numbers(&order));
                 }
@@ -242,7 +243,15 @@ impl System {
         }
     }
 
+    /// What stands for no job in the queues, and how much of it.
+    async fn see_entries(&mut self) -> u64 {
+        let places = Places::read(&self.redis).await;
+        self.model.entries = places.entries;
+        places.ghosts.values().sum()
+    }
+
     async fn enqueue(&mut self, jobs: &[NewJob], forward: bool) {
+        self.see_entries().await;
         let time = |seconds: i8| self.settings.now + i64::from(seconds).seconds();
         let batch: Vec<_> = jobs
             .iter()
@@ -262,7 +271,7 @@ impl System {
     }
 
     pub(super) async fn fetch(&mut self, worker: usize, max: usize) {
-        let ghosts = Places::read(&self.redis).await.ghosts.values().sum();
+        let ghosts = self.see_entries().await;
         let (name, sequence) = (self.workers[worker].name(), self.workers[worker].sequence);
         let fetched = self.ask(&name, sequence, max).await.unwrap();
         let worker = &name;
@@ -282,7 +291,7 @@ impl System {
 
     /// Acknowledges and fetches in one call.
     async fn turn(&mut self, worker: usize, ends: &[(Lease, Outcome)], max: usize) {
-        let ghosts = Places::read(&self.redis).await.ghosts.values().sum();
+        let ghosts = self.see_entries().await;
         let (name, sequence) = (self.workers[worker].name(), self.workers[worker].sequence);
         let request = FetchRequest {
             worker: &WorkerId::new(name.clone()),

@@ -5,7 +5,8 @@ use bulkhead_devstack::fleet::FleetOptions;
 /// How large a fleet is, and how fast its Amazon's time runs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Size {
-    /// Connections; one tenant has three times as many as each of the five others.
+    /// Connections. A multiple of eight gives one tenant three times as many as each of the five others; another number
+    /// comes near that, and one below eight leaves tenants out.
     #[arg(long, default_value_t = 24, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2_000))]
     pub(crate) sellers: u32,
     /// Orders of each seller.
