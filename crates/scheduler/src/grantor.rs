@@ -4,13 +4,13 @@
 //! In this order: Redis's time and boot nonce, then Postgres, then tombstones and epochs, then the grant, which ends a
 //! lifetime after the first of these. A scheduler that is stopped anywhere in between grants what is over by then.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use bulkhead_broker::{FenceState, StopScope};
 use bulkhead_domain::{ApplicationId, ConnectionId, TenantId};
-use bulkhead_service::Outage;
 use bulkhead_store::{Fence, FenceScope};
 use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
 
 use crate::{error::TickError, scheduler::Scheduler};
 
@@ -35,14 +35,28 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Vouches until `drain` is cancelled, every quarter of a grant's lifetime.
+    /// Vouches until `drain` is cancelled, every quarter of a grant's lifetime. Which store is away the passes say; here
+    /// it is said once what follows, and once that it is over.
     pub(crate) async fn keep_vouching(&self, drain: &CancellationToken) {
-        let outage = Outage::new("the grant of permits");
+        let mut vouches = true;
         let period = self.grant_lifetime / 4;
         while !drain.is_cancelled() {
             match self.vouch().await {
-                Ok(()) => outage.up(),
-                Err(error) => outage.down(&error),
+                Ok(()) if !vouches => {
+                    vouches = true;
+                    info!("this scheduler vouches for the fences again");
+                }
+                Ok(()) => {}
+                Err(error) => {
+                    metrics::counter!("bulkhead_grants_failed_total").increment(1);
+                    if vouches {
+                        vouches = false;
+                        warn!(
+                            error = &error as &dyn Error,
+                            "this scheduler cannot vouch for the fences; unless another one does, calls to Amazon stop"
+                        );
+                    }
+                }
             }
             tokio::select! {
                 () = drain.cancelled() => {}
