@@ -15,39 +15,40 @@ if not nonce then
 end
 local subject = 'c' .. ARGV[2] .. ARGV[3] .. ARGV[4]
 local published, burst = tonumber(ARGV[5]), tonumber(ARGV[6])
-local margins, horizon_us, pause_us = { tonumber(ARGV[7]), tonumber(ARGV[8]) }, tonumber(ARGV[9]), tonumber(ARGV[10])
+local uncertainty, drift = tonumber(ARGV[7]), tonumber(ARGV[8])
+local horizon_us, pause_us = tonumber(ARGV[9]), tonumber(ARGV[10])
 local stored = call('HGET', PLANS, subject)
 local learned = stored and cjson.decode(stored) or {}
 learned.d = { published, burst }
 
 local now_ms = math.floor(now / 1000)
 local rate, size, cut, factor = in_force(learned, published, burst, now)
-local plan = schedule(rate, size, cut, factor, margins, 1, 0)
+local interval, tolerance = schedule(rate, size, cut, factor, uncertainty, drift, 1, 0)
 local since_ms = learned.t and now_ms - learned.t
 if not learned.p
   and (not since_ms or since_ms < 0 or since_ms >= 1000) then -- guard one_step_down_a_second: true
-  local usable = size - rate * margins[1]
+  local usable = size - rate * uncertainty
   learned.c = math.min(cut + 1, math.max(0, usable - 1))
   learned.f = factor
-  if plan and since_ms and since_ms >= 0
-    and since_ms < math.max(60000, plan.interval / 100) then -- guard first_refusal_leaves_the_rate: true
+  if interval and since_ms and since_ms >= 0
+    and since_ms < math.max(60000, interval / 100) then -- guard first_refusal_leaves_the_rate: true
     learned.f = math.max(0.01, factor * 0.9)
   end
 end
 learned.t = now_ms
 learned.h, learned.n, learned.at = nil, nil, nil
-if not plan then
+if not interval then
   pause_us = math.max(pause_us, 1000000)
 end
 learned.u = pause_us > 0 and now_ms + math.ceil(pause_us / 1000) or nil
 remember(subject, learned, now)
-if plan then
+if interval then
   local bucket = bucket_of(nonce, life, subject)
-  local tat = arrival(call('GET', bucket), plan, tonumber(established), now, horizon_us)
+  local tat = arrival(call('GET', bucket), interval, tolerance, established, now, horizon_us)
   rate, size, cut, factor = in_force(learned, published, burst, now)
-  local stepped = schedule(rate, size, cut, factor, margins, 1, 0)
+  interval, tolerance = schedule(rate, size, cut, factor, uncertainty, drift, 1, 0)
   -- Slots that are reserved ahead stay taken.
-  local bottom = empty(stepped, now)
+  local bottom = empty(interval, tolerance, now)
   keep(bucket, math.max(bottom, math.min(tat, bottom + horizon_us)), now)
 end
 return 'EMPTIED'
