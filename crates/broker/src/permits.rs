@@ -80,7 +80,7 @@ impl Permits {
         let asked_at = BootInstant::now();
         let yields = lease.priority >= Priority::BACKFILL;
         let bucket = Bucket::new(subject, operation);
-        if let Some(wait) = self.memory.refusal(&bucket, yields) {
+        if let Some(wait) = self.memory.refusal(&bucket, yields, HORIZON) {
             return Ok(PermitAnswer::WaitUntil(wait));
         }
         match self.ask(lease, subject, operation).await? {
@@ -97,9 +97,7 @@ impl Permits {
             Answer::Wait(wait) => {
                 // A test that moves Redis's time does not move this host's.
                 if !self.broker.options.clock.stands_still() {
-                    // Up to the horizon earlier: from then on the slot can be reserved.
-                    self.memory
-                        .refuse(bucket, yields, wait.saturating_sub(HORIZON));
+                    self.memory.refuse(bucket, yields, wait);
                 }
                 Ok(PermitAnswer::WaitUntil(wait))
             }
