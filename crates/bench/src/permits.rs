@@ -45,7 +45,7 @@ pub(crate) struct PermitsArgs {
     #[arg(long, default_value_t = 50)]
     connections: usize,
     /// How much of the jitter the machine itself is expected to make, beside what is injected, ms.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 10)]
     allowance_ms: u64,
     /// The seed of the bursts; by default another one each time.
     #[arg(long)]
@@ -83,6 +83,9 @@ struct Machine {
     permits_asked: u64,
     permits_granted: u64,
     permits_expired: u64,
+    /// Questions that were answered *stopped*: while a grant or a boot nonce was missing.
+    permits_stopped: u64,
+    failed: u64,
 }
 
 /// How long each part runs, s.
@@ -96,14 +99,14 @@ pub(crate) async fn run(args: &PermitsArgs) -> anyhow::Result<()> {
     let mut redis = PrivateRedis::start().await?;
     let windows = if args.quick {
         Windows {
-            runs: 15.0,
-            scenarios: 9.0,
+            runs: 20.0,
+            scenarios: 14.0,
             workload: 0.0,
         }
     } else {
         Windows {
-            runs: 40.0,
-            scenarios: 15.0,
+            runs: 45.0,
+            scenarios: 25.0,
             workload: 10.0,
         }
     };
@@ -213,5 +216,7 @@ fn machine(counts: &Counts) -> Machine {
         permits_asked: counts.asked,
         permits_granted: counts.granted,
         permits_expired: counts.expired,
+        permits_stopped: counts.stopped,
+        failed: counts.failed,
     }
 }

@@ -16,7 +16,7 @@ local BUCKETS = P .. ':bucket:' -- string per life and subject: TAT, µs; expire
 
 -- The nonce's first digits tell lives of Redis apart; within one, `life` counts steps of its clock.
 local function bucket_of(nonce, life, subject)
-  return BUCKETS .. sub(nonce, 1, 8) .. '.' .. (life or 0) .. ':' .. subject
+  return BUCKETS .. sub(nonce, 1, 8) .. '.' .. (life or '0') .. ':' .. subject
 end
 
 -- Rate and burst in force, and how much 429s still take off: calls of the burst, and a factor of the rate.
@@ -35,38 +35,38 @@ local function in_force(learned, rate, burst, now)
 end
 
 -- T (interval), τ (tolerance) of a plan, or of one of its `parts`; nil without a plan.
--- margins: {uncertainty J + p in s, drift ρ}. A part of less than one call takes turns with the others instead: its
--- slots are those of the whole plan whose number is `part` modulo `parts` (phase).
-local function schedule(rate, burst, cut, factor, margins, parts, part)
+-- uncertainty: J + p in s; drift: ρ. A part of less than one call takes turns with the others instead: its slots are
+-- those of the whole plan whose number is `part` modulo `parts` (phase).
+local function schedule(rate, burst, cut, factor, uncertainty, drift, parts, part)
   if rate <= 0 then
     return nil
   end
-  local usable, flow = burst - rate * margins[1], rate
+  local usable, flow = burst - rate * uncertainty, rate
   if usable < 1 then
-    usable, flow = 1, math.min(rate, rate * math.floor(burst) / (1 + rate * margins[1]))
+    usable, flow = 1, math.min(rate, rate * math.floor(burst) / (1 + rate * uncertainty))
   end
   -- Rounded up, so that no plan is exceeded by rounding.
-  local interval = math.floor(1000000 / (flow * (1 - margins[2]) * factor)) + 1
+  local interval = math.floor(1000000 / (flow * (1 - drift) * factor)) + 1
   local share = math.max(1, usable - cut) / parts
   if share < 1 then
-    return { interval = interval * parts, tolerance = 0, phase = interval * part }
+    return interval * parts, 0, interval * part
   end
-  return { interval = interval * parts, tolerance = math.floor((share - 1) * interval * parts) }
+  return interval * parts, math.floor((share - 1) * interval * parts)
 end
 
 -- An empty bucket's TAT.
-local function empty(plan, now)
-  return now + plan.tolerance + plan.interval
+local function empty(interval, tolerance, now)
+  return now + tolerance + interval
 end
 
 -- A bucket's TAT, and whether it was further ahead than anything granted: then the clock went back. Without the clamp
 -- the bucket would stay shut for as long. With it, it counts as empty after the last slot that may have been reserved
 -- by the old time.
-local function arrival(stored, plan, established, now, horizon_us)
+local function arrival(stored, interval, tolerance, established, now, horizon_us)
   -- Behind the last slot that may have been reserved before.
-  local first = empty(plan, established) + horizon_us -- guard buckets_start_empty: 0
+  local first = empty(interval, tolerance, established) + horizon_us -- guard buckets_start_empty: 0
   local tat = tonumber(stored) or first
-  local furthest = empty(plan, now) + horizon_us
+  local furthest = empty(interval, tolerance, now) + horizon_us
   local clamped = tat > furthest
   tat = math.min(tat, furthest) -- guard clock_that_went_back: tat
   return tat, clamped
@@ -74,7 +74,7 @@ end
 
 local function keep(bucket, tat, now)
   -- A minute longer than it matters: a key that went too early would give its budget away a second time.
-  call('SET', bucket, whole(tat), 'PX', whole(math.ceil((tat - now) / 1000) + 60000))
+  call('SET', bucket, tat, 'PX', math.ceil((tat - now) / 1000) + 60000)
 end
 
 -- Writes what was learned, or forgets it if it says no more than what is published.

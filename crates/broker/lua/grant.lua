@@ -17,13 +17,12 @@ if nonce ~= ARGV[2] then -- guard grant_of_this_life: false
 end
 for n = 6, #ARGV, 3 do
   local scope, epoch = ARGV[n], tonumber(ARGV[n + 1])
-  local known = tonumber(call('HGET', EPOCHS, scope) or 0)
-  if epoch > known then -- guard epochs_only_rise: true
-    call('HSET', EPOCHS, scope, ARGV[n + 1])
-  end
-  if ARGV[n + 2] == 'closed'
-    and epoch >= known then -- guard released_is_not_stopped_again: true
-    call('SADD', STOPS, scope)
+  local known, stopped = fence_of(call('HGET', FENCES, scope))
+  local raised = math.max(known, epoch) -- guard epochs_only_rise: epoch
+  local closes = not stopped and ARGV[n + 2] == 'closed'
+    and epoch >= known -- guard released_is_not_stopped_again: true
+  if raised ~= known or closes then
+    call('HSET', FENCES, scope, ((stopped or closes) and '!' or '') .. whole(raised))
   end
 end
 if ARGV[4] == '' then

@@ -16,7 +16,8 @@ if not nonce then
 end
 local subject = 'c' .. ARGV[2] .. ARGV[3] .. ARGV[4]
 local published, burst = tonumber(ARGV[5]), tonumber(ARGV[6])
-local margins, horizon_us, reported = { tonumber(ARGV[7]), tonumber(ARGV[8]) }, tonumber(ARGV[9]), tonumber(ARGV[10])
+local uncertainty, drift = tonumber(ARGV[7]), tonumber(ARGV[8])
+local horizon_us, reported = tonumber(ARGV[9]), tonumber(ARGV[10])
 local stored = call('HGET', PLANS, subject)
 local learned = stored and cjson.decode(stored) or {}
 if learned.p then
@@ -59,13 +60,13 @@ if published > 0 and math.abs(reported - published) <= published * 1e-9 then
   learned.r = nil
 end
 remember(subject, learned, now)
-local before = schedule(rate, size, cut, factor, margins, 1, 0)
-local after = schedule(reported, size, cut, factor, margins, 1, 0)
-local bucket, tat = bucket_of(nonce, life, subject), empty(after, now)
-if before then
-  local old = arrival(call('GET', bucket), before, tonumber(established), now, horizon_us)
-  local grown = math.max(0, after.tolerance / after.interval - before.tolerance / before.interval)
-  tat = now + math.ceil((math.max(0, old - now) / before.interval + grown) * after.interval)
+local interval, tolerance = schedule(reported, size, cut, factor, uncertainty, drift, 1, 0)
+local bucket, tat = bucket_of(nonce, life, subject), empty(interval, tolerance, now)
+local old_interval, old_tolerance = schedule(rate, size, cut, factor, uncertainty, drift, 1, 0)
+if old_interval then
+  local old_tat = arrival(call('GET', bucket), old_interval, old_tolerance, established, now, horizon_us)
+  local grown = math.max(0, tolerance / interval - old_tolerance / old_interval)
+  tat = now + math.ceil((math.max(0, old_tat - now) / old_interval + grown) * interval)
 end
 keep(bucket, tat, now)
 return lower and 'LOWERED' or 'RAISED'

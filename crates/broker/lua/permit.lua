@@ -2,30 +2,36 @@
   KEYS[1]  the shard
   ARGV[1]  the time         ARGV[2]  job id         ARGV[3]  fencing token, 16 digits
   ARGV[4]  application      ARGV[5]  tenant         ARGV[6]  connection      ARGV[7]  operation
-  ARGV[8]  the job's priority: from 8 on it leaves half of the connection's burst to those before it
-  ARGV[9]  rate per s, 0: no plan      ARGV[10] burst           published for the connection
-  ARGV[11] rate per s, 0: no limit     ARGV[12] burst           published for the application
-  ARGV[13] uncertainty of a call's time J + p, s                ARGV[14] drift ρ
-  ARGV[15] horizon H within which a slot is reserved ahead, µs
-  ARGV[16] shards of the class         ARGV[17] number of this one
-  ARGV[18] sum of the epochs of application, tenant and connection when the call's credentials were read
+  ARGV[8]  the terms, eleven doubles in one argument, which is read faster than eleven:
+           rate per s, 0: no plan, and burst           published for the connection
+           rate per s, 0: no limit, and burst          published for the application
+           uncertainty of a call's time J + p, s       drift ρ
+           horizon H within which a slot is reserved ahead, µs
+           shards of the class                         number of this one
+           the job's priority: from 8 on it leaves half of the connection's burst to those before it
+           sum of the epochs of application, tenant and connection when the call's credentials were read
   Checked in this order, taken only at the end: boot nonce, tombstones, grant, epoch, lease, buckets of the connection
   and of the application, all or none: a slot when the last of them has one, then in each TAT ← max(slot, TAT) + T.
   Returns 'GRANTED', µs until its slot (≤ H) | 'WAIT', µs until a slot can be had or reserved |
   'STOPPED', 'NO_BOOT_NONCE' | 'APPLICATION' | 'TENANT' | 'CONNECTION' | 'NO_GRANT' | 'EPOCH' | 'LEASE_LOST'. ]]
+local application, connection, operation = ARGV[4], ARGV[6], ARGV[7]
+local rate, burst, limit_rate, limit_burst, uncertainty, drift, horizon_us, shards, shard, priority, epoch =
+  struct.unpack('<ddddddddddd', ARGV[8])
 local now = now_us(ARGV[1])
-local nonce, established, life, from, till =
-  unpack(call('HMGET', BOOT, 'nonce', 'established', 'life', 'from', 'until'))
+local boot = call('HMGET', BOOT, 'nonce', 'established', 'life', 'from', 'until')
+local nonce, established, life, from, till = boot[1], boot[2], boot[3], boot[4], boot[5]
 if not nonce then -- guard boot_nonce: false
   return { 'STOPPED', 'NO_BOOT_NONCE' }
 end
-local scopes = { 'a' .. ARGV[4], 't' .. ARGV[5], 'c' .. ARGV[6] }
-local application, tenant, connection = unpack(call('SMISMEMBER', STOPS, unpack(scopes)))
-if application == 1 then -- guard stopped_application: false
+local fences = call('HMGET', FENCES, 'a' .. application, 't' .. ARGV[5], 'c' .. connection)
+local epoch_a, stopped_a = fence_of(fences[1])
+local epoch_t, stopped_t = fence_of(fences[2])
+local epoch_c, stopped_c = fence_of(fences[3])
+if stopped_a then -- guard stopped_application: false
   return { 'STOPPED', 'APPLICATION' }
-elseif tenant == 1 then -- guard stopped_tenant: false
+elseif stopped_t then -- guard stopped_tenant: false
   return { 'STOPPED', 'TENANT' }
-elseif connection == 1 then -- guard stopped_connection: false
+elseif stopped_c then -- guard stopped_connection: false
   return { 'STOPPED', 'CONNECTION' }
 end
 if not from
@@ -34,11 +40,7 @@ if not from
   -- One that begins later is of a clock that has gone back since.
   return { 'STOPPED', 'NO_GRANT' }
 end
-local epoch = 0
-for _, known in ipairs(call('HMGET', EPOCHS, unpack(scopes))) do
-  epoch = epoch + (tonumber(known or 0))
-end
-if epoch ~= tonumber(ARGV[18]) then -- guard current_epoch: false
+if epoch_a + epoch_t + epoch_c ~= epoch then -- guard current_epoch: false
   return { 'STOPPED', 'EPOCH' }
 end
 local holder, expiry = call('HGET', HOLDERS, ARGV[2]), call('ZSCORE', LEASES, ARGV[2])
@@ -47,55 +49,62 @@ if not holder or sub(holder, 1, 16) ~= ARGV[3] -- guard newest_lease_calls: not 
   return { 'STOPPED', 'LEASE_LOST' }
 end
 
-local margins, horizon_us = { tonumber(ARGV[13]), tonumber(ARGV[14]) }, tonumber(ARGV[15])
-local own, shared = 'c' .. ARGV[4] .. ARGV[6] .. ARGV[7], 'a' .. ARGV[4] .. ARGV[7]
-local learned = call('HMGET', PLANS, own, shared)
-local plans, buckets, slot = {}, {}, now
-for n, subject in ipairs({ own, shared }) do
-  local about = learned[n] and cjson.decode(learned[n])
-  local rate, burst, cut, factor = in_force(about, tonumber(ARGV[7 + 2 * n]), tonumber(ARGV[8 + 2 * n]), now)
-  local parts, part = 1, 0
-  if n == 2 then
-    parts, part = tonumber(ARGV[16]), tonumber(ARGV[17])
-  end
-  local plan = schedule(rate, burst, cut, factor, margins, parts, part)
-  if plan then
-    table.insert(plans, plan)
-    table.insert(buckets, bucket_of(nonce, life, subject))
-  end
-  if about and about.u then
+local slot = now
+-- T, τ and phase of what is in force of a published plan, and what keeps every slot from coming earlier.
+local function terms(stored, rate, burst, parts, part)
+  local learned = stored and cjson.decode(stored)
+  if learned and learned.u then
     -- An hour at most: the clock may have gone back since.
-    slot = math.max(slot, math.min(about.u * 1000, now + 3600000000))
+    slot = math.max(slot, math.min(learned.u * 1000, now + 3600000000))
   end
+  local rate, burst, cut, factor = in_force(learned, rate, burst, now)
+  return schedule(rate, burst, cut, factor, uncertainty, drift, parts, part)
 end
-local stored = plans[1] and call('MGET', unpack(buckets))
-for n, plan in ipairs(plans) do
-  plan.tat, plan.clamped = arrival(stored[n], plan, tonumber(established), now, horizon_us)
-  local tolerance = plan.tolerance
-  if tonumber(ARGV[8]) >= 8 then -- guard backfill_leaves_half: false
+
+-- How far the bucket may be ahead for this job.
+local function reach(interval, tolerance)
+  if priority >= 8 then -- guard backfill_leaves_half: false
     -- τ less half of the burst T + τ, but never less than a full bucket's one call.
-    tolerance = math.max(0, math.floor((tolerance - plan.interval) / 2))
+    return math.max(0, math.floor((tolerance - interval) / 2))
   end
-  slot = math.max(slot, plan.tat - tolerance)
+  return tolerance
+end
+
+local own, shared = 'c' .. application .. connection .. operation, 'a' .. application .. operation
+local learned = call('HMGET', PLANS, own, shared)
+local interval, tolerance = terms(learned[1], rate, burst, 1, 0)
+local bucket, tat, clamped
+if interval then
+  bucket = bucket_of(nonce, life, own)
+  tat, clamped = arrival(call('GET', bucket), interval, tolerance, established, now, horizon_us)
+  slot = math.max(slot, tat - reach(interval, tolerance))
+end
+-- The application's, which few operations have.
+local limit_interval, limit_tolerance, phase = terms(learned[2], limit_rate, limit_burst, shards, shard)
+local limit, limit_tat, limit_clamped
+if limit_interval then
+  limit = bucket_of(nonce, life, shared)
+  limit_tat, limit_clamped =
+    arrival(call('GET', limit), limit_interval, limit_tolerance, established, now, horizon_us)
+  slot = math.max(slot, limit_tat - reach(limit_interval, limit_tolerance))
 end
 local ask_at
-for _, plan in ipairs(plans) do
-  if plan.phase then -- guard shards_take_turns: false
-    slot = plan.phase + math.ceil((slot - plan.phase) / plan.interval) * plan.interval
-    -- A turn missed by a moment is missed: who waits for it asks when it can be reserved.
-    ask_at = slot - horizon_us / 2
-  end
+if phase then -- guard shards_take_turns: false
+  slot = phase + math.ceil((slot - phase) / limit_interval) * limit_interval
+  -- A turn missed by a moment is missed: who waits for it asks when it can be reserved.
+  ask_at = slot - horizon_us / 2
 end
 
 local granted = slot - now <= horizon_us -- guard budget: true
-for n, plan in ipairs(plans) do
-  local taken = granted -- guard both_are_taken: granted and n == 1
-  if taken then
-    plan.tat = math.max(slot, plan.tat) + plan.interval
-  end
-  if taken or plan.clamped then
-    keep(buckets[n], plan.tat, now)
-  end
+if granted and bucket then
+  keep(bucket, math.max(slot, tat) + interval, now)
+elseif clamped then
+  keep(bucket, tat, now)
+end
+if granted and limit then -- guard both_are_taken: false
+  keep(limit, math.max(slot, limit_tat) + limit_interval, now)
+elseif limit_clamped then
+  keep(limit, limit_tat, now)
 end
 if granted then
   return { 'GRANTED', slot - now }

@@ -21,24 +21,25 @@ local of_application = ARGV[3] == ''
 local subject = (of_application and 'a' or 'c') .. ARGV[2] .. ARGV[3] .. ARGV[4]
 local parts, part = tonumber(ARGV[12]), tonumber(ARGV[13])
 local published, burst = tonumber(ARGV[5]), tonumber(ARGV[6])
-local margins, horizon_us, pause_us = { tonumber(ARGV[7]), tonumber(ARGV[8]) }, tonumber(ARGV[9]), tonumber(ARGV[10])
+local uncertainty, drift = tonumber(ARGV[7]), tonumber(ARGV[8])
+local horizon_us, pause_us = tonumber(ARGV[9]), tonumber(ARGV[10])
 local stored = call('HGET', PLANS, subject)
 local learned = stored and cjson.decode(stored) or {}
 learned.d = { published, burst }
 
 local now_ms = math.floor(now / 1000)
 local rate, size, cut, factor = in_force(learned, published, burst, now)
-local plan = schedule(rate, size, cut, factor, margins, parts, part)
+local interval, tolerance = schedule(rate, size, cut, factor, uncertainty, drift, parts, part)
 local published_or_reported = (learned.p or learned.r or published > 0) and true
 local since_ms = learned.t and now_ms - learned.t
 if not learned.p
   and (not since_ms or since_ms < 0 or since_ms >= 1000) then -- guard one_step_down_a_second: true
   if published_or_reported then
-    local usable = size - rate * margins[1]
+    local usable = size - rate * uncertainty
     learned.c = math.min(cut + 1, math.max(0, usable - 1))
     learned.f = factor
-    if plan and since_ms and since_ms >= 0
-      and since_ms < math.max(60000, plan.interval / parts / 100) then -- guard first_refusal_leaves_the_rate: true
+    if interval and since_ms and since_ms >= 0
+      and since_ms < math.max(60000, interval / parts / 100) then -- guard first_refusal_leaves_the_rate: true
       learned.f = math.max(0.01, factor * 0.9)
     end
   elseif not of_application then -- guard refusals_teach_a_pace: false
@@ -54,12 +55,12 @@ end
 learned.u = pause_us > 0 and math.ceil((now + pause_us) / 1000) or nil
 remember(subject, learned, now)
 rate, size, cut, factor = in_force(learned, published, burst, now)
-local stepped = schedule(rate, size, cut, factor, margins, parts, part)
+local stepped, stepped_tolerance = schedule(rate, size, cut, factor, uncertainty, drift, parts, part)
 if stepped then
   local bucket = bucket_of(nonce, life, subject)
-  local bottom = empty(stepped, now)
+  local bottom = empty(stepped, stepped_tolerance, now)
   -- Slots that are reserved ahead stay taken.
-  local tat = plan and arrival(call('GET', bucket), plan, tonumber(established), now, horizon_us) or bottom
+  local tat = interval and arrival(call('GET', bucket), interval, tolerance, established, now, horizon_us) or bottom
   keep(bucket, math.max(bottom, math.min(tat, bottom + horizon_us)), now)
 end
 return 'EMPTIED'

@@ -3,9 +3,9 @@
   ARGV[1]  the time   ARGV[2]  scope: 'a' 't' or 'c' and the id   ARGV[3]  the epoch of its release
   An epoch is only ever raised, and a release of one that is older than what is known changes nothing.
   Returns 'RELEASED' | 'OLDER'. ]]
-if tonumber(ARGV[3]) < tonumber(call('HGET', EPOCHS, ARGV[2]) or 0) then -- guard late_release: false
+local known = fence_of(call('HGET', FENCES, ARGV[2]))
+if tonumber(ARGV[3]) < known then -- guard late_release: false
   return 'OLDER'
 end
-call('HSET', EPOCHS, ARGV[2], ARGV[3])
-call('SREM', STOPS, ARGV[2])
+call('HSET', FENCES, ARGV[2], ARGV[3])
 return 'RELEASED'

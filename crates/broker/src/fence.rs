@@ -218,7 +218,11 @@ impl Fences {
     /// # Errors
     /// [`FenceError`]: the scope is not known to be stopped; repeat it.
     pub async fn stop(&self, scope: StopScope) -> Result<(), FenceError> {
-        self.on_every_shard("SADD", scope).await?;
+        for (broker, shard) in self.shards() {
+            let mut call = script::STOP.on(shard, &broker.now());
+            call.arg(scope.member());
+            let _: String = call.run(&broker.redis).await?;
+        }
         Ok(())
     }
 
@@ -241,8 +245,16 @@ impl Fences {
     /// # Errors
     /// [`FenceError`]: unknown; repeat it.
     pub async fn is_stopped(&self, scope: StopScope) -> Result<bool, FenceError> {
-        let members = self.on_every_shard("SISMEMBER", scope).await?;
-        Ok(members.iter().all(|member| *member == 1))
+        for (broker, shard) in self.shards() {
+            let mut redis = broker.redis.clone();
+            let mut command = redis::cmd("HGET");
+            command.arg(shard.key("fences")).arg(scope.member());
+            let fence: Option<String> = command.query_async(&mut redis).await?;
+            if !fence.is_some_and(|fence| fence.starts_with('!')) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Takes in a reading of the clock of shard `n` of all; returns since when it is trusted, µs.
@@ -273,22 +285,5 @@ impl Fences {
     fn shards(&self) -> impl Iterator<Item = (&Broker, &ShardKey)> {
         let classes = self.classes.iter();
         classes.flat_map(|broker| broker.shards.iter().map(move |shard| (broker, shard)))
-    }
-
-    async fn on_every_shard(
-        &self,
-        command: &str,
-        scope: StopScope,
-    ) -> Result<Vec<u64>, FenceError> {
-        let mut answers = Vec::new();
-        for broker in &self.classes {
-            let mut redis = broker.redis.clone();
-            for shard in broker.shards.iter() {
-                let mut command = redis::cmd(command);
-                command.arg(shard.key("stops")).arg(scope.member());
-                answers.push(command.query_async(&mut redis).await?);
-            }
-        }
-        Ok(answers)
     }
 }

@@ -84,7 +84,7 @@ impl Permits {
         let asked_at = BootInstant::now();
         let yields = lease.priority >= Priority::BACKFILL;
         let bucket = Bucket::new(subject, operation);
-        if let Some(wait) = self.memory.refusal(&bucket, yields) {
+        if let Some(wait) = self.memory.refusal(&bucket, yields, HORIZON) {
             return Ok(PermitAnswer::WaitUntil(wait));
         }
         match self.ask(lease, subject, operation).await? {
@@ -101,9 +101,7 @@ impl Permits {
             Answer::Wait(wait) => {
                 // A test that moves Redis's time does not move this host's.
                 if !self.broker.options.clock.stands_still() {
-                    // Up to the horizon earlier: from then on the slot can be reserved.
-                    self.memory
-                        .refuse(bucket, yields, wait.saturating_sub(HORIZON));
+                    self.memory.refuse(bucket, yields, wait);
                 }
                 Ok(PermitAnswer::WaitUntil(wait))
             }
@@ -202,17 +200,19 @@ impl Permits {
             .arg(subject.tenant.uuid().as_bytes())
             .arg(subject.connection.uuid().as_bytes())
             .arg(operation.key())
-            .arg(lease.priority.get())
-            .arg(own.rate_per_s)
-            .arg(own.burst)
-            .arg(shared.rate_per_s)
-            .arg(shared.burst)
-            .arg(self.uncertainty_s())
-            .arg(self.margins.drift)
-            .arg(micros(HORIZON))
-            .arg(broker.shards())
-            .arg(lease.shard)
-            .arg(subject.epoch.get());
+            .arg(doubles([
+                own.rate_per_s,
+                own.burst.into(),
+                shared.rate_per_s,
+                shared.burst.into(),
+                self.uncertainty_s(),
+                self.margins.drift,
+                whole(micros(HORIZON)),
+                broker.shards().into(),
+                lease.shard.into(),
+                lease.priority.get().into(),
+                whole(subject.epoch.get()),
+            ]));
         let reply: Vec<Value> = call.run(&broker.redis).await?;
         Ok(Answer::read(&reply, subject).ok_or_else(|| unexpected("permit.lua"))?)
     }
@@ -260,6 +260,19 @@ impl Permits {
     fn uncertainty_s(&self) -> f64 {
         (self.margins.jitter + self.margins.server_tick).as_secs_f64()
     }
+}
+
+/// The terms of `permit.lua` in one argument.
+fn doubles(terms: [f64; 11]) -> Vec<u8> {
+    terms.iter().flat_map(|term| term.to_le_bytes()).collect()
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "changes of fences, and µs of a horizon, are far below 2^52"
+)]
+const fn whole(number: u64) -> f64 {
+    number as f64
 }
 
 /// The script's answer.

@@ -44,16 +44,21 @@ struct Remembered {
 const MANY: usize = 10_000;
 
 impl Memory {
-    /// How long this bucket is still known to refuse.
-    pub(crate) fn refusal(&self, bucket: &Bucket, yields: bool) -> Option<Duration> {
+    /// How long it is until this bucket's next slot, if that is known to be further away than `horizon`.
+    pub(crate) fn refusal(
+        &self,
+        bucket: &Bucket,
+        yields: bool,
+        horizon: Duration,
+    ) -> Option<Duration> {
         let mut remembered = self.lock();
         let key = (*bucket, yields);
-        let until = *remembered.refusals.get(&key)?;
-        if until.has_passed() {
+        let wait = remembered.refusals.get(&key)?.remaining();
+        if wait <= horizon {
             remembered.refusals.remove(&key);
             return None;
         }
-        Some(until.remaining())
+        Some(wait)
     }
 
     pub(crate) fn refuse(&self, bucket: Bucket, yields: bool, wait: Duration) {

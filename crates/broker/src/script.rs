@@ -69,6 +69,7 @@ scripts! {
     PIN = "budget.lua" "pin.lua", " flags=allow-oom";
     REAP = "reap.lua", " flags=allow-oom";
     RENEW = "renew.lua", " flags=allow-oom";
+    STOP = "stop.lua", " flags=allow-oom";
     THROTTLED = "budget.lua" "throttled.lua", " flags=allow-oom";
     UNSTOP = "unstop.lua", " flags=allow-oom";
     WAITS = "waits.lua", " flags=allow-oom";

@@ -56,7 +56,7 @@ impl Caller {
 
     /// Makes its share of the calls, one after the other.
     pub(crate) async fn run(self, at_us: i64, demand: Demand, window_s: f64) {
-        let start = moment(at_us);
+        let start = moment(at_us, Duration::from_secs_f64(self.lane.starts_s));
         let times = demand.times(self.shape.plan(), self.lane.number, window_s);
         let share: Vec<_> = match demand {
             // Whoever of the callers is there makes all of them.
@@ -257,8 +257,10 @@ fn limiter(shape: &Shape) -> DefaultDirectRateLimiter {
     RateLimiter::direct(quota.unwrap_or(Quota::per_second(burst)).allow_burst(burst))
 }
 
-/// This process's moment of a unix time.
-fn moment(unix_us: i64) -> Instant {
-    let ahead_us = unix_us - Timestamp::now().as_microsecond();
+/// This process's moment of `later` than a unix time; now, if that has passed.
+fn moment(unix_us: i64, later: Duration) -> Instant {
+    let passed_us = Timestamp::now().as_microsecond() - unix_us;
+    let ahead_us =
+        i128::from(passed_us.saturating_neg()).saturating_add_unsigned(later.as_micros());
     Instant::now() + Duration::from_micros(u64::try_from(ahead_us).unwrap_or(0))
 }

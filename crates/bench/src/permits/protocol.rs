@@ -38,6 +38,8 @@ pub(crate) struct Lane {
     pub(crate) seller: String,
     pub(crate) marketplace: String,
     pub(crate) access_token: String,
+    /// Its calls begin so long after the run's start, s.
+    pub(crate) starts_s: f64,
     /// Up to this long passes between a permit and the call's arrival, ms.
     pub(crate) jitter_ms: u64,
     /// Of the calls that wait, this worker makes every `callers`th one from its `share`th on.

@@ -9,7 +9,7 @@ use super::{
     model_bucket::Event,
     protocol::Pacing,
     shape::{SHAPES, Shape},
-    trial::{Setup, Trial},
+    trial::{RAMP_S, Setup, Trial},
     verdict::{Terms, Verdict, lowest, throttled, verdicts},
 };
 use crate::redis_server::PrivateRedis;
@@ -88,7 +88,7 @@ impl Scenario {
         };
         let mut trial = Trial::prepare(redis, setup).await?;
         trial.start(Demand::Steady, window_s).await?;
-        trial.until(window_s / 3.0).await;
+        trial.until(RAMP_S + (window_s - RAMP_S) / 4.0).await;
         let events = self.disturb(&mut trial).await?;
         trial.until(window_s).await;
         let outcome = trial.end().await?;

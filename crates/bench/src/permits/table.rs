@@ -43,6 +43,16 @@ fn summary(figures: &Figures) -> Table {
             "≥ 40000",
         ),
         row(
+            "  of the floor, in the same run",
+            percent(speed.permits_of_floor),
+            "",
+        ),
+        row(
+            "  the floor, a GET and a SET",
+            format!("{:.0}", speed.floor_per_s),
+            "",
+        ),
+        row(
             &format!("  among {many} buckets"),
             format!("{:.0}", speed.permits_per_s_among_many),
             "no slower",
@@ -56,6 +66,11 @@ fn summary(figures: &Figures) -> Table {
             "p99 at 5,000/s, ms",
             format!("{:.2}", speed.p99_ms_at_5000_per_s),
             "< 1",
+        ),
+        row(
+            "  the floor's",
+            format!("{:.2}", speed.floor_p99_ms_at_5000_per_s),
+            "",
         ),
         row(
             "bytes per bucket",
@@ -75,6 +90,7 @@ fn summary(figures: &Figures) -> Table {
         row("permits asked for", machine.permits_asked.to_string(), ""),
         row("  granted", machine.permits_granted.to_string(), ""),
         row("  expired unspent", machine.permits_expired.to_string(), ""),
+        row("  stopped", machine.permits_stopped.to_string(), ""),
     ]);
     table
 }

@@ -20,6 +20,7 @@ use crate::{
     jobs,
     queue::CLASS,
     redis_server::{PrivateRedis, SHARDS},
+    sample::count_f64,
 };
 
 /// Worker processes.
@@ -27,6 +28,10 @@ const WORKERS: usize = 8;
 
 /// Of them, how many call for one connection.
 const CALLERS: usize = 4;
+
+/// The connections begin one after the other within this time, s: a herd of thousands of calls in one moment would
+/// measure the machine.
+pub(crate) const RAMP_S: f64 = 5.0;
 
 /// Until all workers have heard that they start.
 const HEAD_START: Duration = Duration::from_millis(500);
@@ -60,6 +65,7 @@ pub(crate) struct Trial<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct TrialLane {
     pub(crate) number: u64,
+    pub(crate) starts_s: f64,
     pub(crate) jitter_ms: u64,
     pub(crate) consent: Consent,
 }
@@ -210,11 +216,14 @@ async fn lanes(amazon: &Amazon, setup: Setup<'_>) -> anyhow::Result<Vec<TrialLan
         .flat_map(|seller| (0..setup.applications).map(move |application| (seller, application)));
     let consents = try_join_all(pairs.map(|(seller, app)| amazon.consent(seller, app))).await?;
     let jitters = setup.jitters_ms.iter().cycle();
+    let step_s = RAMP_S / count_f64(consents.len());
+    let starts = (0..).map(|position| step_s * count_f64(position));
     Ok((0..)
         .zip(consents)
-        .zip(jitters)
-        .map(|((number, consent), jitter_ms)| TrialLane {
+        .zip(jitters.zip(starts))
+        .map(|((number, consent), (jitter_ms, starts_s))| TrialLane {
             number,
+            starts_s,
             jitter_ms: *jitter_ms,
             consent,
         })
@@ -233,6 +242,7 @@ fn specs(url: &str, amazon: &Amazon, lanes: &[TrialLane], setup: Setup<'_>) -> V
                 seller: lane.consent.seller.clone(),
                 marketplace: lane.consent.marketplace.clone(),
                 access_token: lane.consent.access_token.clone(),
+                starts_s: lane.starts_s,
                 jitter_ms: lane.jitter_ms,
                 share,
                 callers: CALLERS,

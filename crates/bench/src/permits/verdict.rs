@@ -69,7 +69,7 @@ fn verdict(outcome: &Outcome, terms: &Terms<'_>, shape: &Shape, jitter_ms: u64) 
         // Windows end evenly over one interval: otherwise all buckets are cut off at the same point of it, and up to
         // a whole call each is won or lost by where that is.
         let part = (count_f64(position) + 0.5) / count_f64(lanes.len());
-        let window_s = terms.window_s - part / shape.plan().rate_per_s;
+        let window_s = terms.window_s - lane.starts_s - part / shape.plan().rate_per_s;
         sum.add(outcome, terms, shape, lane, window_s);
     }
     let plan = shape.plan();
@@ -100,14 +100,17 @@ impl Sum {
         let accepted: Vec<_> = arrivals
             .iter()
             .filter(|arrival| !arrival.throttled)
-            .map(|arrival| seconds(arrival.at_us - outcome.started_us))
+            .map(|arrival| seconds(arrival.at_us - outcome.started_us) - lane.starts_s)
             .collect();
         self.throttled += arrivals.len() - accepted.len();
         self.accepted += accepted.iter().filter(|at| **at <= window_s).count();
         let demand = terms
             .demand
             .times(shape.plan(), lane.number, terms.window_s);
-        let events = (terms.events)(shape);
+        let events: Vec<_> = (terms.events)(shape)
+            .into_iter()
+            .map(|(at, event)| (at - lane.starts_s, event))
+            .collect();
         self.allowed += lets_through(shape.plan(), &demand, &events, window_s);
         if let [first, .., last] = accepted.as_slice() {
             self.gaps += accepted.len() - 1;
