@@ -23,7 +23,7 @@ pub(crate) struct ReportArgs {
     #[arg(long, default_value_t = 5)]
     runs: usize,
     /// Jobs of the worker process at a time.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 1024)]
     concurrency: usize,
     /// Leave out the killed workers, the million jobs and the series.
     #[arg(long)]

@@ -46,8 +46,10 @@ if not learned.p
     local first = tonumber(ARGV[11])
     learned.g = math.max(first / 32, rate > 0 and rate / 2 or first)
   end
+  learned.t = now_ms
+elseif learned.p then -- guard steps_go_on: true
+  learned.t = now_ms
 end
-learned.t = now_ms
 learned.h, learned.n, learned.at = nil, nil, nil
 if not published_or_reported then
   pause_us = math.max(pause_us, 1000000)

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bulkhead_domain::{ApplicationId, Class, ConnectionId, FencingToken, TenantId};
-use redis::RedisError;
+use redis::{FromRedisValue, RedisError};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use crate::{
     clock_watch::{ClockWatch, Reading},
     keys::ShardKey,
     reply::micros,
-    script,
+    script::{self, Script},
 };
 
 /// Fences in one call of a script.
@@ -99,7 +99,7 @@ impl Fences {
     /// # Errors
     /// [`FenceError`]: repeat it.
     pub async fn boot_nonce(&self) -> Result<Option<String>, FenceError> {
-        let nonces = self.nonces("").await?;
+        let nonces: Vec<String> = self.each_answers(&script::NONCE).await?;
         let first = nonces.first().filter(|nonce| !nonce.is_empty());
         let same = nonces.iter().all(|nonce| *nonce == nonces[0]);
         Ok(first.filter(|_| same).cloned())
@@ -110,20 +110,22 @@ impl Fences {
     /// # Errors
     /// [`FenceError`]: repeat it.
     pub async fn withdraw(&self) -> Result<(), FenceError> {
-        self.nonces("WITHDRAW").await?;
+        let _: Vec<u64> = self.each_answers(&script::WITHDRAW).await?;
         Ok(())
     }
 
-    /// The nonce of each shard, empty if it has none of its own.
-    async fn nonces(&self, foreign: &str) -> Result<Vec<String>, FenceError> {
-        let mut nonces = Vec::new();
+    /// What a script answers on each shard.
+    async fn each_answers<T: FromRedisValue>(
+        &self,
+        script: &'static Script,
+    ) -> Result<Vec<T>, FenceError> {
+        let mut answers = Vec::new();
         for broker in &self.classes {
             for shard in broker.shards.iter() {
-                let mut call = script::NONCE.on(shard, &broker.now());
-                nonces.push(call.arg(foreign).run(&broker.redis).await?);
+                answers.push(script.on(shard, &broker.now()).run(&broker.redis).await?);
             }
         }
-        Ok(nonces)
+        Ok(answers)
     }
 
     /// Lets permits be granted, with every bucket empty now, and every fencing token from now on greater than

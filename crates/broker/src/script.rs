@@ -63,7 +63,7 @@ scripts! {
     LANE_PAUSE = "lane_pause.lua", " flags=allow-oom";
     LANE_RESUME = "lane_resume.lua", " flags=allow-oom";
     LET_GO = "let_go.lua", " flags=allow-oom";
-    NONCE = "nonce.lua", " flags=allow-oom";
+    NONCE = "nonce.lua", " flags=no-writes,allow-oom";
     OBSERVED = "budget.lua" "observed.lua", " flags=allow-oom";
     PERMIT = "budget.lua" "permit.lua", " flags=allow-oom";
     PIN = "budget.lua" "pin.lua", " flags=allow-oom";
@@ -73,6 +73,7 @@ scripts! {
     THROTTLED = "budget.lua" "throttled.lua", " flags=allow-oom";
     UNSTOP = "unstop.lua", " flags=allow-oom";
     WAITS = "waits.lua", " flags=allow-oom";
+    WITHDRAW = "withdraw.lua", " flags=allow-oom";
 }
 
 /// The two scripts that it is made of are the ones that are called alone.

@@ -7,7 +7,10 @@ use bulkhead_broker::{
 };
 use bulkhead_service::crash_point;
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use tokio::sync::{Semaphore, mpsc::UnboundedSender};
+use tokio::{
+    sync::{Semaphore, mpsc::UnboundedSender},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -23,10 +26,13 @@ use crate::{
 };
 
 /// Jobs in one fetch, at most.
-const BATCH: usize = 64;
+const BATCH: usize = 128;
+
+/// How long acknowledgements wait for the fetcher's next visit while none of those under way is answered.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Visits under way at a time: Redis has the next before it has answered the last.
-const VISITS: usize = 3;
+const VISITS: usize = 4;
 
 /// The only one that fetches, and the only one that takes slots.
 pub(crate) struct Fetcher {
@@ -51,10 +57,16 @@ impl Fetcher {
         let mut shards = Shards::new(&self.broker);
         let mut visits = FuturesUnordered::new();
         let (mut most, mut away) = (VISITS, None);
-        loop {
+        let mut last_answer = Instant::now();
+        while !self.drain.is_cancelled() {
+            if visits.is_empty() {
+                last_answer = Instant::now();
+            }
             let room = self.room(&shards);
+            let is_idle = visits.is_empty() && (room == 0 || !shards.is_due());
+            let hangs = last_answer.elapsed() >= PATIENCE;
             // Before the visits begin: they take along what has gathered.
-            if visits.is_empty() && (room == 0 || !shards.is_due()) {
+            if is_idle || hangs {
                 self.gathered.leave_to_fetcher([]);
             } else {
                 self.gathered.leave_to_fetcher(shards.all_due());
@@ -65,21 +77,27 @@ impl Fetcher {
             {
                 visits.push(self.visit(visit));
             }
+            let patience = tokio::time::sleep_until(last_answer + PATIENCE);
             tokio::select! {
                 biased;
                 () = self.drain.cancelled() => break,
-                Some(ended) = visits.next() => match ended {
-                    (visit, Ok(brought)) => {
-                        most = VISITS;
-                        contact.answered();
-                        shards.answered(&visit, brought.wake);
-                        self.deliver_all(brought);
+                Some((visit, ended)) = visits.next() => {
+                    last_answer = Instant::now();
+                    match ended {
+                        Ok(brought) => {
+                            most = VISITS;
+                            contact.answered();
+                            shards.answered(&visit, brought.wake);
+                            self.deliver_all(brought);
+                        }
+                        Err(error) => {
+                            let is_stale = matches!(error, Away::Fetch(FetchError::Stale { .. }));
+                            shards.failed(&visit, is_stale);
+                            away = Some(error);
+                        }
                     }
-                    (visit, Err(error)) => {
-                        shards.failed(&visit, matches!(error, Away::Fetch(FetchError::Stale { .. })));
-                        away = Some(error);
-                    }
-                },
+                }
+                () = patience, if !visits.is_empty() && !hangs => {}
                 slot = self.slots.acquire(), if visits.is_empty() && room == 0 => drop(slot),
                 () = shards.wait(), if away.is_none() && visits.len() < most && room > 0 => {}
             }

@@ -25,7 +25,7 @@ struct State {
     returned: Vec<(u16, Vec<Acknowledgement>)>,
     /// What the acker could not deliver: after everything else, until its shard answers somebody.
     put_off: VecDeque<(u16, Vec<Acknowledgement>)>,
-    /// Shards that the fetcher calls next, one after the other and without waiting for anything else.
+    /// Shards that the fetcher calls next, unless it waits for too long.
     left_to_fetcher: BTreeSet<u16>,
     closed: bool,
 }

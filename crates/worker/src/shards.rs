@@ -29,6 +29,8 @@ struct Shard {
     failures: u32,
     /// What the visit that is under way may bring.
     visited_for: Option<usize>,
+    /// It woke while it was visited: the visit may have come too early for what woke it.
+    woke: bool,
 }
 
 /// A fetch from a shard: one at a time.
@@ -52,6 +54,7 @@ impl Shards {
             due,
             failures: 0,
             visited_for: None,
+            woke: false,
         });
         Self {
             mark: wakes.mark(),
@@ -76,10 +79,15 @@ impl Shards {
         let woken = self.wakes.wait(&self.mark, LONGEST_SLEEP).now_or_never();
         let Some(woken) = woken else { return };
         self.mark = mark;
+        self.wake(woken);
+    }
+
+    fn wake(&mut self, woken: impl IntoIterator<Item = u16>) {
         let now = Instant::now();
         for number in woken {
             if let Some(shard) = self.shards.get_mut(usize::from(number)) {
                 shard.due = shard.due.min(now);
+                shard.woke = shard.visited_for.is_some();
             }
         }
     }
@@ -88,7 +96,7 @@ impl Shards {
         self.all_due().next().is_some()
     }
 
-    /// The shards that are due now: they are visited one after the other, unless there is no more room.
+    /// The shards that are due now and not visited.
     pub(crate) fn all_due(&self) -> impl Iterator<Item = u16> {
         let now = Instant::now();
         let due = self.unvisited().filter(move |(_, shard)| shard.due <= now);
@@ -104,15 +112,20 @@ impl Shards {
     }
 
     /// Begins a visit of the shard that has been due the longest: an idle worker goes straight to the one that woke, a
-    /// busy one goes round. `None` if none is due, or nothing may be brought.
+    /// busy one goes round. One whose answer was lost comes first, once: there may be leases that nobody renews. `None`
+    /// if none is due, or nothing may be brought.
     pub(crate) fn begin(&mut self, max: usize) -> Option<Visit> {
-        let now = Instant::now();
-        let (number, _) = self.unvisited().min_by_key(|(_, shard)| shard.due)?;
-        let shard = self.shards.get_mut(usize::from(number))?;
-        if max == 0 || shard.due > now {
+        if max == 0 {
             return None;
         }
+        let now = Instant::now();
+        let due = self.unvisited().filter(|(_, shard)| shard.due <= now);
+        let (number, _) = due.min_by_key(|(_, shard)| (shard.failures != 1, shard.due))?;
+        let shard = self.shards.get_mut(usize::from(number))?;
+        // What does not answer takes no room from the others. The answer to a repeated visit does not depend on it.
+        let max = if shard.failures > 0 { 1 } else { max };
         shard.visited_for = Some(max);
+        shard.woke = false;
         Some(Visit {
             shard: number,
             sequence: shard.sequence,
@@ -128,6 +141,7 @@ impl Shards {
             shard.sequence += 1;
             shard.unanswered = false;
             shard.failures = 0;
+            let wake = if shard.woke { Duration::ZERO } else { wake };
             shard.due = Instant::now() + wake.min(LONGEST_SLEEP);
         }
     }
@@ -156,4 +170,59 @@ impl Shards {
 /// Greater than what an earlier process of the same name used.
 fn first_sequence() -> u64 {
     u64::try_from(Timestamp::now().as_microsecond()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use bulkhead_broker::BrokerOptions;
+    use bulkhead_devstack::{RedisOptions, RedisServer};
+    use bulkhead_domain::Class;
+
+    use super::*;
+
+    async fn two() -> (RedisServer, Shards) {
+        let redis = RedisServer::start(RedisOptions::default()).await.unwrap();
+        let mut options = BrokerOptions::new(redis.url().into());
+        options.shards = 2;
+        let broker = Broker::connect(&options, Class::Sync).await.unwrap();
+        let shards = Shards::new(&broker);
+        (redis, shards)
+    }
+
+    #[tokio::test]
+    async fn a_shard_that_wakes_while_it_is_visited_is_due_again_at_once() {
+        let (_redis, mut shards) = two().await;
+        let [first, second] = [0, 1].map(|_| shards.begin(1).expect("both are due"));
+        assert_eq!(shards.reserved(), 2);
+        assert!(shards.begin(1).is_none());
+        shards.wake([first.shard]);
+        shards.answered(&second, LONGEST_SLEEP);
+        assert!(!shards.is_due());
+        shards.answered(&first, LONGEST_SLEEP);
+        let again = shards.begin(1).expect("it is due");
+        assert_eq!(again.shard, first.shard);
+        assert_eq!(again.sequence, first.sequence + 1);
+        assert!(!again.is_repeated);
+        shards.answered(&again, LONGEST_SLEEP);
+        assert!(!shards.is_due());
+    }
+
+    #[tokio::test]
+    async fn a_visit_without_an_answer_is_repeated_before_others_begin() {
+        let (_redis, mut shards) = two().await;
+        let [first, second] = [0, 1].map(|_| shards.begin(1).expect("both are due"));
+        shards.failed(&second, false);
+        shards.answered(&first, Duration::ZERO);
+        let again = shards.begin(1).expect("both are due");
+        assert_eq!(
+            (again.shard, again.sequence),
+            (second.shard, second.sequence)
+        );
+        assert!(again.is_repeated);
+        // Twice in a row: its node may be away, the others are not.
+        shards.failed(&again, true);
+        let other = shards.begin(1).expect("one is due");
+        assert_eq!(other.shard, first.shard);
+        assert!(shards.begin(1).is_none());
+    }
 }

@@ -109,6 +109,12 @@ pub(crate) async fn a_replica_that_took_over_has_no_nonce_and_permits_stop_until
     assert_eq!(fences.boot_nonce().await.unwrap(), None, "it is noticed");
     let presence = after.presence(&[job_id(1), job_id(2)]).await.unwrap();
     assert_eq!(presence, [Presence::Alive, Presence::Absent], "older data");
+    let clocks = fences.grant_clocks().await.unwrap();
+    let lifetime = Duration::from_secs(60);
+    fences.grant(&clocks, &[], lifetime).await.unwrap();
+    let PermitAnswer::Stopped(Stop::NoGrant) = ask(&after, &lease).await else {
+        panic!("somebody vouched for what the server before knew");
+    };
     fences.withdraw().await.unwrap();
     let PermitAnswer::Stopped(Stop::NoBootNonce) = ask(&after, &lease).await else {
         panic!("a permit by a nonce of the server before");

@@ -101,6 +101,7 @@ shown! {
     redrive_forgives operators::a_dead_letter_keeps_its_reason_and_history_and_can_be_redriven
     // Permits.
     boot_nonce fences::after_a_loss_permits_stop_until_a_nonce_is_established_and_tokens_keep_rising
+    vouched_on_this_server failover::a_replica_that_took_over_has_no_nonce_and_permits_stop_until_it_has_one
     nonce_is_of_this_server failover::a_replica_that_took_over_has_no_nonce_and_permits_stop_until_it_has_one
     floor_raises fences::after_a_loss_permits_stop_until_a_nonce_is_established_and_tokens_keep_rising
     floor_only_raises fences::after_a_loss_permits_stop_until_a_nonce_is_established_and_tokens_keep_rising
@@ -130,6 +131,7 @@ shown! {
     refusals_teach_a_pace paces::where_nothing_is_published_a_connection_settles_at_the_pace_that_amazon_lets_through
     sightings_apart plans::a_higher_rate_holds_after_three_sightings_in_a_row_and_then_the_least_of_them
     three_sightings plans::a_higher_rate_holds_after_three_sightings_in_a_row_and_then_the_least_of_them
+    steps_go_on plans::refusals_that_never_pause_for_a_second_step_down_once_a_second
     one_step_down_a_second permits::a_refusal_by_amazon_empties_the_bucket_and_steps_down_by_one
 }
 

@@ -148,6 +148,27 @@ pub(crate) async fn two_refusals_shortly_after_one_another_take_a_tenth_of_the_r
 }
 
 #[tokio::test]
+pub(crate) async fn refusals_that_never_pause_for_a_second_step_down_once_a_second() {
+    let (fixture, lease) = ready().await;
+    let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
+    fixture.clock.advance(HOUR);
+    for _ in 0..17 {
+        permits
+            .throttled(&lease, &subject(1), &GET_ORDER, None)
+            .await
+            .unwrap();
+        fixture.clock.advance(Duration::from_millis(300));
+    }
+    // The first leaves the rate; then after 1.2, 2.4, 3.6 and 4.8 s.
+    let plan = only_plan(&fixture).await;
+    let expected = 0.5 * 0.9_f64.powi(4);
+    assert!(
+        (plan.in_force.rate_per_s - expected).abs() < 1e-4,
+        "{plan:?}"
+    );
+}
+
+#[tokio::test]
 pub(crate) async fn a_pinned_plan_wins_over_header_and_refusal_until_it_is_reset() {
     let (fixture, lease) = ready().await;
     let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);

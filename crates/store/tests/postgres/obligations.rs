@@ -490,7 +490,7 @@ async fn one_scheduler_at_a_time_has_the_turn_to_rebuild_redis() {
     // One that fails in the middle gives it back, too: its rollback is sent after it was dropped.
     drop(next.expect("nobody has it"));
     let again = async { while scheduler.rebuild_turn().await.expect("an answer").is_none() {} };
-    let within = std::time::Duration::from_secs(30);
+    let within = Duration::from_secs(30);
     let again = tokio::time::timeout(within, again).await;
     again.expect("it was given back");
 }
