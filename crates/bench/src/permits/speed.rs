@@ -149,6 +149,7 @@ where
         let started = Instant::now();
         for number in 0..count {
             let at = started + Duration::from_secs_f64(count_f64(number) / count_f64(PACE_PER_S));
+            #[allow(clippy::disallowed_methods)] // a thread of its own
             std::thread::sleep(at.saturating_duration_since(Instant::now()));
             if sender.send((number, at)).is_err() {
                 return;
