@@ -134,6 +134,26 @@ async fn after_a_429_the_connection_waits_for_an_empty_bucket_to_refill_and_othe
 }
 
 #[tokio::test]
+async fn a_429_of_the_applications_limit_is_charged_to_the_application_and_to_no_connection()
+-> Result<()> {
+    let night = TestNight::onboarded(quick(2, 300)).await?;
+    let fault = json!({"kind": "throttle_application", "operation": SEARCH_ORDERS, "count": 1});
+    night.fleet.amazon.post("faults", &fault).await?;
+    let _members = at_work(&night).await?;
+    night.until_all_syncs_are_done().await?;
+    all_stored(&night, 1).await?;
+    let plans: Value = night.fleet.cli().json(&["plans", "show"]).await?;
+    let plans = plans.as_array().context("plans")?;
+    let [plan] = &plans[..] else {
+        anyhow::bail!("not one plan: {plans:?}");
+    };
+    ensure!(plan["operation"] == SEARCH_ORDERS, "{plan}");
+    ensure!(plan["connection_id"].is_null(), "{plan}");
+    ensure!(!plan["throttled_at"].is_null(), "{plan}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_amazon_that_does_not_answer_holds_up_only_the_call_that_waits() -> Result<()> {
     let night = TestNight::onboarded(quick(3, 200)).await?;
     let slow = night.fleet.amazon.ready.sellers[0].seller_id.clone();

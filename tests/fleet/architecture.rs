@@ -50,11 +50,12 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ),
     (
         "reqwest",
-        // service: it exports traces.
+        // service: it exports traces. bench: it sets the plans of the simulated Amazon that its permits are for.
         &[
             "bulkhead-amazon",
             "bulkhead-service",
             "bulkhead-devstack",
+            "bulkhead-bench",
             "bulkhead-tests",
         ],
     ),

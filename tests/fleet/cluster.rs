@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::{
     judge::JudgedNight,
+    pins,
     support::{eventually, quick},
 };
 
@@ -75,4 +76,20 @@ async fn a_node_that_comes_back_empty_in_mid_run_loses_nothing_and_repeats_nothi
     }
     night.until_all_syncs_are_done().await?;
     night.as_if_nothing_had_happened().await
+}
+
+#[tokio::test]
+async fn pinned_plans_are_on_every_node_and_return_to_one_that_comes_back_empty() -> Result<()> {
+    let mut night = JudgedNight::onboarded(on_a_cluster()).await?;
+    every_node_is_in_use(&mut night)?;
+    let _scheduler = night.start("scheduler", "scheduler").await?;
+    pins::pin(&night.night).await?;
+    for node in 0..3 {
+        let cluster = night.night.fleet.redis.cluster()?;
+        cluster.restart_empty(node).await?;
+        eventually(async || Ok(pins::followed(&night.night)? == pins::EVERYWHERE))
+            .await
+            .with_context(|| format!("wait until node {node} follows the pinned plans again"))?;
+    }
+    Ok(())
 }

@@ -13,6 +13,7 @@ mod leaks;
 mod logins;
 mod night;
 mod outage;
+mod pins;
 mod redis_loss;
 mod schedule;
 mod settings;

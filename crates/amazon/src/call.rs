@@ -16,6 +16,8 @@ pub struct CallMeta {
     pub request_id: Option<String>,
     /// `x-amzn-RateLimit-Limit`, calls per second. Amazon sends it at best with 20x, 400 and 404, never with a 429.
     pub rate_limit_per_s: Option<f64>,
+    /// `Retry-After` in seconds, from where Amazon asks for a pause: the Ads API does with a 429.
+    pub retry_after: Option<Duration>,
     /// From sending to the last byte of the answer.
     pub elapsed: Duration,
 }
@@ -49,8 +51,19 @@ impl CallMeta {
             status,
             request_id: text(headers, "x-amzn-requestid").map(str::to_owned),
             rate_limit_per_s: rate.filter(|rate: &f64| rate.is_finite() && *rate > 0.0),
+            retry_after: text(headers, "retry-after")
+                .and_then(|seconds| seconds.parse().ok())
+                .map(|seconds: u32| Duration::from_secs(seconds.into())),
             elapsed,
         }
+    }
+
+    /// The rate that the answer reports, where it can be believed: Amazon promises nothing of the header on other
+    /// statuses.
+    #[must_use]
+    pub fn reported_rate_per_s(&self) -> Option<f64> {
+        let believed = matches!(self.status, 200..=204 | 400 | 404);
+        self.rate_limit_per_s.filter(|_| believed)
     }
 }
 

@@ -15,6 +15,8 @@ impl From<&Config> for AmazonOptions {
             fe: amazon.endpoints.fe.to_string(),
             user_agent: amazon.user_agent.clone(),
             request_timeout: config.amazon.request_timeout,
+            lwa_rate_per_s: config.amazon.lwa_rate_per_s,
+            document_rate_per_s: config.amazon.document_rate_per_s,
             plain_http_hosts: config.security.allow_plaintext_hosts.clone(),
             ..Self::default()
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bulkhead_broker::PermitExpired;
-use bulkhead_domain::Operation;
+use bulkhead_domain::{LimitScope, Operation};
 
 use crate::call::CallMeta;
 
@@ -23,8 +23,10 @@ pub enum CallError {
         meta: CallMeta,
     },
     /// Tell the broker that the bucket is empty, and come back later.
-    #[error("throttled ({meta})")]
+    #[error("throttled{} ({meta})", match limit { LimitScope::Connection => "", LimitScope::Application => " over all sellers" })]
     Throttled {
+        /// Whose budget is used up.
+        limit: LimitScope,
         /// About the call.
         meta: CallMeta,
     },
@@ -88,7 +90,7 @@ impl CallError {
         match self {
             Self::TokenExpired { meta }
             | Self::TokenRejected { meta }
-            | Self::Throttled { meta }
+            | Self::Throttled { meta, .. }
             | Self::NotAllowed { meta, .. }
             | Self::InvalidRequest { meta, .. }
             | Self::NotFound { meta }

@@ -28,6 +28,8 @@
 //! | [`sp_api`] | one client for the three regions |
 //! | [`orders`] | Orders 2026-01-01: search with paging, get |
 //! | [`orders_v0`] | Orders v0, the fallback |
+//! | [`documents`] | reports' documents, from their storage host |
+//! | `pace` | what one process paces for itself: Login with Amazon, document hosts |
 //! | [`restricted_data`] | the token that v0 needs for buyers' data |
 //! | [`order`] | an order as the fleet stores it, whichever version it came through |
 //! | [`pii`] | what in an order is a buyer's personal data, and taking it out |
@@ -37,6 +39,7 @@
 pub mod call;
 mod configuration;
 mod document;
+pub mod documents;
 pub mod error;
 pub mod lwa;
 mod on_time;
@@ -44,12 +47,14 @@ pub mod options;
 pub mod order;
 pub mod orders;
 pub mod orders_v0;
+mod pace;
 pub mod pii;
 pub mod restricted_data;
 pub mod sp_api;
 mod transport;
 
 pub use call::{CallMeta, Called};
+pub use documents::{DocumentError, DocumentUrl, Documents};
 pub use error::{CallError, LwaError, RetryCause};
 pub use lwa::{ApplicationCredentials, Lwa};
 pub use options::{AmazonOptions, OptionsError};

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use bulkhead_broker::Permit;
 use bulkhead_domain::operation::LWA_TOKEN;
 use bulkhead_vault::{AccessToken, ClientSecret, RefreshToken};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock, clock::DefaultClock};
 use serde::Deserialize;
 use url::Url;
 
@@ -13,6 +12,7 @@ use crate::{
     call::{CallMeta, Called},
     error::{ErrorCode, LwaError, RetryCause},
     options::{AmazonOptions, OptionsError},
+    pace::HostPace,
     transport::{Answer, Body, SendError, Transport},
 };
 
@@ -21,7 +21,7 @@ use crate::{
 pub struct Lwa {
     url: Url,
     transport: Transport,
-    pace: Arc<DefaultDirectRateLimiter>,
+    pace: Arc<HostPace>,
 }
 
 /// Who asks.
@@ -71,9 +71,7 @@ impl Lwa {
         Ok(Self {
             url: options.lwa_url()?,
             transport: Transport::new(options)?,
-            pace: Arc::new(RateLimiter::direct(Quota::per_second(
-                options.lwa_rate_per_s,
-            ))),
+            pace: Arc::new(HostPace::per_second(options.lwa_rate_per_s)),
         })
     }
 
@@ -149,9 +147,10 @@ impl Lwa {
 
     /// Never waits: the caller gives its slot back instead.
     fn check_pace(&self) -> Result<(), LwaError> {
-        self.pace.check().map_err(|not_until| LwaError::Retryable {
+        let host = self.url.host_str().unwrap_or_default();
+        self.pace.check(host).map_err(|after| LwaError::Retryable {
             cause: RetryCause::Paced,
-            after: Some(not_until.wait_time_from(DefaultClock::default().now())),
+            after: Some(after),
         })
     }
 }

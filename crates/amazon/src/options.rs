@@ -22,6 +22,8 @@ pub struct AmazonOptions {
     pub plain_http_hosts: Vec<String>,
     /// Token requests per second and process.
     pub lwa_rate_per_s: NonZeroU32,
+    /// Downloads per second, process and host.
+    pub document_rate_per_s: NonZeroU32,
     /// The longest wait for a connection.
     pub connect_timeout: Duration,
     /// The longest wait for a whole answer.
@@ -38,6 +40,7 @@ impl Default for AmazonOptions {
             user_agent: Self::default_user_agent(),
             plain_http_hosts: Vec::new(),
             lwa_rate_per_s: NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN),
+            document_rate_per_s: NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN),
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
         }
@@ -72,14 +75,24 @@ impl AmazonOptions {
         self.checked("lwa_url", &self.lwa_url)
     }
 
+    /// A document's address: its query is what opens it.
+    pub(crate) fn document_url(&self, text: &str) -> Result<Url, OptionsError> {
+        self.safe("document", text)
+    }
+
     fn checked(&self, option: &'static str, text: &str) -> Result<Url, OptionsError> {
+        let url = self.safe(option, text)?;
+        match (url.query(), url.fragment()) {
+            (None, None) => Ok(url),
+            _ => Err(OptionsError::NotAUrl { option }),
+        }
+    }
+
+    fn safe(&self, option: &'static str, text: &str) -> Result<Url, OptionsError> {
         let not_a_url = || OptionsError::NotAUrl { option };
         let url = Url::parse(text).map_err(|_| not_a_url())?;
         let host = url.host().ok_or_else(not_a_url)?;
-        let bare = url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none();
+        let bare = url.username().is_empty() && url.password().is_none();
         match url.scheme() {
             _ if !bare => Err(not_a_url()),
             "https" => Ok(url),

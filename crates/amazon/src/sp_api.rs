@@ -1,7 +1,7 @@
 //! One client for the three regions of the Selling Partner API.
 
 use bulkhead_broker::Permit;
-use bulkhead_domain::{Operation, Region};
+use bulkhead_domain::{LimitScope, Operation, Region};
 use bulkhead_vault::AccessToken;
 use jiff::Timestamp;
 use reqwest::{Method, RequestBuilder, header::HeaderValue};
@@ -183,7 +183,10 @@ fn refused(body: &[u8], meta: CallMeta) -> CallError {
             None => retryable(meta),
         },
         404 => CallError::NotFound { meta },
-        429 => CallError::Throttled { meta },
+        429 => CallError::Throttled {
+            limit: refusal.map_or(LimitScope::Connection, |refusal| refusal.limit()),
+            meta,
+        },
         408 | 425 => retryable(meta),
         400..500 => CallError::InvalidRequest {
             code: ErrorCode::new(code),
@@ -215,6 +218,16 @@ impl Refusal {
             code: text("code").to_owned(),
             text: format!("{} {}", text("message"), text("details")).to_lowercase(),
         })
+    }
+
+    /// Amazon tells its limits apart only in prose, and only in some APIs ("… greater than what is allowed for the
+    /// application."). The usual text is about the application's plan for this seller, as is the rate that answers report.
+    fn limit(&self) -> LimitScope {
+        if self.text.contains("for the application") {
+            LimitScope::Application
+        } else {
+            LimitScope::Connection
+        }
     }
 
     /// A 403 means four things; Amazon tells them apart only in prose.

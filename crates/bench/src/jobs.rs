@@ -25,6 +25,10 @@ pub(crate) fn connection(number: u128) -> ConnectionId {
     ConnectionId::new(id(2, number))
 }
 
+pub(crate) fn application(number: u64) -> ApplicationId {
+    ApplicationId::new(id(4, u128::from(number)))
+}
+
 /// Job `number` of a connection of a tenant.
 pub(crate) fn job(number: u128, tenant: TenantId, connection: ConnectionId) -> Job {
     Job {
@@ -32,7 +36,7 @@ pub(crate) fn job(number: u128, tenant: TenantId, connection: ConnectionId) -> J
         kind: JobKind::Sync,
         tenant,
         connection,
-        application: ApplicationId::new(id(4, 0)),
+        application: application(0),
         day: date(2026, 11, 24),
         priority: Priority::NIGHT,
         params: JobParams {

@@ -1,7 +1,7 @@
 //! `broker-bench`: what the broker costs, against a bare floor on the same Redis.
 //!
-//! `enqueue`, `work` and `stats` are for comparison from outside; `report` runs every measurement against a private
-//! Redis of its own.
+//! `enqueue`, `work` and `stats` are for comparison from outside; `report` and `permits` run every measurement
+//! against a private Redis of their own.
 
 mod crash;
 mod drain;
@@ -11,6 +11,7 @@ mod floor;
 mod jobs;
 mod latency;
 mod memory;
+mod permits;
 mod queue;
 mod redis_server;
 mod report;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Measures the broker. Every command but `report` needs the address of a Redis.
+/// Measures the broker. Every command but `report` and `permits` needs the address of a Redis.
 #[derive(Parser)]
 #[command(name = "broker-bench", version)]
 struct Args {
@@ -39,8 +40,13 @@ enum Command {
     Work(work::WorkArgs),
     /// One line: how many jobs are queued, in flight, dead.
     Stats(queue::RedisArgs),
-    /// Every measurement, against a private Redis: a table, or one JSON object.
+    /// Every measurement of the queue, against a private Redis: a table, or one JSON object.
     Report(report::ReportArgs),
+    /// Every measurement of the permits, against a private Redis and the simulator.
+    Permits(permits::PermitsArgs),
+    /// A worker process of `permits`, which says on standard input what it does.
+    #[command(hide = true)]
+    PermitWorker,
 }
 
 fn main() -> ExitCode {
@@ -66,5 +72,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Work(args) => work::run(&args).await,
         Command::Stats(args) => stats::run(&args).await,
         Command::Report(args) => report::run(&args).await,
+        Command::Permits(args) => permits::run(&args).await,
+        Command::PermitWorker => permits::worker::run().await,
     }
 }

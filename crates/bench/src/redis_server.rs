@@ -46,6 +46,13 @@ impl PrivateRedis {
         self.ask::<()>(&redis::cmd("FLUSHALL")).await
     }
 
+    /// Kills it and starts it with nothing in it.
+    pub(crate) async fn restart_empty(&mut self) -> anyhow::Result<()> {
+        self.server.restart_empty().await?;
+        self.connection = connect(&self.url()).await?;
+        Ok(())
+    }
+
     /// Seconds of CPU that the thread which runs commands has used so far.
     pub(crate) async fn cpu_s(&self) -> anyhow::Result<f64> {
         let cpu = self.info("cpu").await?;

@@ -10,5 +10,7 @@ end
 if call('HGET', BOOT, 'nonce') == ARGV[2] then -- guard same_nonce_empties_nothing: false
   return 'SAME_NONCE'
 end
+-- With it goes the grant of the life before.
+call('DEL', BOOT)
 call('HSET', BOOT, 'nonce', ARGV[2], 'established', whole(now), 'server', run_id())
 return 'ESTABLISHED'

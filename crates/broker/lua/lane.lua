@@ -38,8 +38,8 @@ local GHOSTS = P .. ':ghosts' -- hash: connection, priority, id → 1: its entry
 local DEAD = P .. ':dead' -- hash: id → JSON {r reason, at ms, f, c, h}
 local DEAD_BODIES = P .. ':dead_bodies' -- hash: id → body
 local WAITS = P .. ':waits:' -- hash per hour: tenant and bucket → how many starts had waited so long; expires
-local BOOT = P .. ':boot' -- hash: nonce, established µs, the server's run id then
-local STOPS = P .. ':stops' -- set: tombstones, 'a' 't' or 'c' and the id
+local BOOT = P .. ':boot' -- hash: nonce, the server's run id then, established µs, life; the grant: from µs, until µs
+local FENCES = P .. ':fences' -- hash: 'a' 't' or 'c' and the id → epoch of its fence, behind '!' (tombstone) if closed
 local WAKE = P .. ':wake' -- channel
 local TOLD = P .. ':told' -- channel: a job in flight was cancelled
 
@@ -59,6 +59,16 @@ end
 
 local function whole(number)
   return string.format('%.0f', number)
+end
+
+-- Epoch of a fence, and whether it has a tombstone; `stored` is its entry in `fences`.
+local function fence_of(stored)
+  if not stored then
+    return 0, false
+  elseif sub(stored, 1, 1) == '!' then
+    return tonumber(sub(stored, 2)), true
+  end
+  return tonumber(stored), false
 end
 
 -- What waiting workers sleep on: is anything ready, and when does the next thing become so by time.

@@ -2,62 +2,111 @@
   KEYS[1]  the shard
   ARGV[1]  the time         ARGV[2]  job id         ARGV[3]  fencing token, 16 digits
   ARGV[4]  application      ARGV[5]  tenant         ARGV[6]  connection      ARGV[7]  operation
-  ARGV[8]  emission interval T, µs; 0: no plan, only the stops are checked
-  ARGV[9]  tolerance τ, µs  ARGV[10] horizon H within which a slot is reserved ahead, µs
-  Checked in this order, taken only at the end: boot nonce, tombstones, (a grant and its epoch belong here), lease,
-  bucket. The bucket is GCRA: a slot at max(now, TAT − τ), then TAT ← max(now, TAT) + T. A bucket that is not there
-  is as it would be had it been empty when the nonce was established, so that a full one need not be kept.
-  Returns 'GRANTED', µs until its slot (≤ H) | 'WAIT', µs until a slot can be had |
-  'STOPPED', 'NO_BOOT_NONCE' | 'APPLICATION' | 'TENANT' | 'CONNECTION' | 'LEASE_LOST'. ]]
+  ARGV[8]  the terms, eleven doubles in one argument, which is read faster than eleven:
+           rate per s, 0: no plan, and burst           published for the connection
+           rate per s, 0: no limit, and burst          published for the application
+           uncertainty of a call's time J + p, s       drift ρ
+           horizon H within which a slot is reserved ahead, µs
+           shards of the class                         number of this one
+           the job's priority: from 8 on it leaves half of the connection's burst to those before it
+           sum of the epochs of application, tenant and connection when the call's credentials were read
+  Checked in this order, taken only at the end: boot nonce, tombstones, grant, epoch, lease, buckets of the connection
+  and of the application, all or none: a slot when the last of them has one, then in each TAT ← max(slot, TAT) + T.
+  Returns 'GRANTED', µs until its slot (≤ H) | 'WAIT', µs until a slot can be had or reserved |
+  'STOPPED', 'NO_BOOT_NONCE' | 'APPLICATION' | 'TENANT' | 'CONNECTION' | 'NO_GRANT' | 'EPOCH' | 'LEASE_LOST'. ]]
+local application, connection, operation = ARGV[4], ARGV[6], ARGV[7]
+local rate, burst, limit_rate, limit_burst, uncertainty, drift, horizon_us, shards, shard, priority, epoch =
+  struct.unpack('<ddddddddddd', ARGV[8])
 local now = now_us(ARGV[1])
-local nonce, established = unpack(call('HMGET', BOOT, 'nonce', 'established'))
+local boot = call('HMGET', BOOT, 'nonce', 'established', 'life', 'from', 'until')
+local nonce, established, life, from, till = boot[1], boot[2], boot[3], boot[4], boot[5]
 if not nonce then -- guard boot_nonce: false
   return { 'STOPPED', 'NO_BOOT_NONCE' }
 end
-local application, tenant, connection =
-  unpack(call('SMISMEMBER', STOPS, 'a' .. ARGV[4], 't' .. ARGV[5], 'c' .. ARGV[6]))
-if application == 1 then -- guard stopped_application: false
+local fences = call('HMGET', FENCES, 'a' .. application, 't' .. ARGV[5], 'c' .. connection)
+local epoch_a, stopped_a = fence_of(fences[1])
+local epoch_t, stopped_t = fence_of(fences[2])
+local epoch_c, stopped_c = fence_of(fences[3])
+if stopped_a then -- guard stopped_application: false
   return { 'STOPPED', 'APPLICATION' }
-elseif tenant == 1 then -- guard stopped_tenant: false
+elseif stopped_t then -- guard stopped_tenant: false
   return { 'STOPPED', 'TENANT' }
-elseif connection == 1 then -- guard stopped_connection: false
+elseif stopped_c then -- guard stopped_connection: false
   return { 'STOPPED', 'CONNECTION' }
+end
+if not from
+  or tonumber(from) > now -- guard grant_of_a_later_clock: false
+  or tonumber(till) <= now then -- guard grant_ends: false
+  -- One that begins later is of a clock that has gone back since.
+  return { 'STOPPED', 'NO_GRANT' }
+end
+if epoch_a + epoch_t + epoch_c ~= epoch then -- guard current_epoch: false
+  return { 'STOPPED', 'EPOCH' }
 end
 local holder, expiry = call('HGET', HOLDERS, ARGV[2]), call('ZSCORE', LEASES, ARGV[2])
 if not holder or sub(holder, 1, 16) ~= ARGV[3] -- guard newest_lease_calls: not holder
   or tonumber(expiry or 0) <= now then -- guard expired_lease_does_not_call: false
   return { 'STOPPED', 'LEASE_LOST' }
 end
-local interval, tolerance, horizon_us = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
-if interval == 0 then
-  return { 'GRANTED', 0 }
+
+local slot = now
+-- T, τ and phase of what is in force of a published plan, and what keeps every slot from coming earlier.
+local function terms(stored, rate, burst, parts, part)
+  local learned = stored and cjson.decode(stored)
+  if learned and learned.u then
+    -- An hour at most: the clock may have gone back since.
+    slot = math.max(slot, math.min(learned.u * 1000, now + 3600000000))
+  end
+  local rate, burst, cut, factor = in_force(learned, rate, burst, now)
+  return schedule(rate, burst, cut, factor, uncertainty, drift, parts, part)
 end
 
-local bucket = P .. ':bucket:' .. nonce .. ':' .. ARGV[4] .. ARGV[6] .. ARGV[7]
-local stored = call('GET', bucket)
-local tat, cut, cut_at = nil, 0, 0
-if stored then
-  tat, cut, cut_at = string.match(stored, '(%d+) (%d+) (%d+)')
-  tat, cut = tonumber(tat), tonumber(cut)
-end
-tolerance = math.max(0, tolerance - cut * interval)
-tat = tat or established + tolerance + interval
--- Further ahead than anything granted: the clock went back. Without the clamp the bucket would stay shut for as long.
--- With it, the bucket counts as empty after the last slot that may have been reserved by the old time.
-local furthest = now + tolerance + interval + horizon_us
-local clamped = tat > furthest
-tat = math.min(tat, furthest) -- guard clock_that_went_back: tat
-local wait = math.max(0, tat - tolerance - now)
-local granted = wait <= horizon_us -- guard budget: true
-if granted then
-  tat = math.max(now, tat) + interval
-end
-if granted or clamped then
-  -- A minute longer than it matters: a key that went too early would give its budget away a second time.
-  local keep_ms = math.ceil((tat - now) / 1000) + 60000
-  if cut > 0 then
-    keep_ms = math.max(keep_ms, 86400000)
+-- How far the bucket may be ahead for this job.
+local function reach(interval, tolerance)
+  if priority >= 8 then -- guard backfill_leaves_half: false
+    -- τ less half of the burst T + τ, but never less than a full bucket's one call.
+    return math.max(0, math.floor((tolerance - interval) / 2))
   end
-  call('SET', bucket, whole(tat) .. ' ' .. whole(cut) .. ' ' .. cut_at, 'PX', whole(keep_ms))
+  return tolerance
 end
-return { granted and 'GRANTED' or 'WAIT', wait }
+
+local own, shared = 'c' .. application .. connection .. operation, 'a' .. application .. operation
+local learned = call('HMGET', PLANS, own, shared)
+local interval, tolerance = terms(learned[1], rate, burst, 1, 0)
+local bucket, tat, clamped
+if interval then
+  bucket = bucket_of(nonce, life, own)
+  tat, clamped = arrival(call('GET', bucket), interval, tolerance, established, now, horizon_us)
+  slot = math.max(slot, tat - reach(interval, tolerance))
+end
+-- The application's, which few operations have.
+local limit_interval, limit_tolerance, phase = terms(learned[2], limit_rate, limit_burst, shards, shard)
+local limit, limit_tat, limit_clamped
+if limit_interval then
+  limit = bucket_of(nonce, life, shared)
+  limit_tat, limit_clamped =
+    arrival(call('GET', limit), limit_interval, limit_tolerance, established, now, horizon_us)
+  slot = math.max(slot, limit_tat - reach(limit_interval, limit_tolerance))
+end
+local ask_at
+if phase then -- guard shards_take_turns: false
+  slot = phase + math.ceil((slot - phase) / limit_interval) * limit_interval
+  -- A turn missed by a moment is missed: who waits for it asks when it can be reserved.
+  ask_at = slot - horizon_us / 2
+end
+
+local granted = slot - now <= horizon_us -- guard budget: true
+if granted and bucket then
+  keep(bucket, math.max(slot, tat) + interval, now)
+elseif clamped then
+  keep(bucket, tat, now)
+end
+if granted and limit then -- guard both_are_taken: false
+  keep(limit, math.max(slot, limit_tat) + limit_interval, now)
+elseif limit_clamped then
+  keep(limit, limit_tat, now)
+end
+if granted then
+  return { 'GRANTED', slot - now }
+end
+return { 'WAIT', (ask_at or slot) - now }

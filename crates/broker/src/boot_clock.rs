@@ -32,6 +32,17 @@ impl BootInstant {
         Self(self.0.saturating_add(by))
     }
 
+    /// This moment, `by` earlier.
+    #[cfg(feature = "mutants")]
+    pub(crate) const fn before(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(by))
+    }
+
+    /// How long after `earlier` this moment is; zero if it is not.
+    pub(crate) const fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// How long until `self`, from now; zero if it has passed.
     #[must_use]
     pub fn remaining(self) -> Duration {

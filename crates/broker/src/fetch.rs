@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bulkhead_domain::{FencingToken, Job, JobId, WorkerId};
+use bulkhead_domain::{FencingToken, Job, JobId, Priority, WorkerId};
 use redis::{RedisError, Value};
 use uuid::Uuid;
 
@@ -161,24 +161,25 @@ fn read(reply: &[Value], shard: u16) -> Option<(Fetched, Vec<Acknowledgement>)> 
         let job_id = JobId::new(Uuid::from_slice(bytes(id)?).ok()?);
         let stored = bodies.get(n).and_then(bytes).unwrap_or_default();
         let trials = Trials::read(trials.get(n).and_then(bytes).unwrap_or_default());
-        let lease = |lane: Lane| Lease {
+        let lease = |lane: Lane, priority| Lease {
             job_id,
             token,
             shard,
             connection: lane.connection,
             tenant: lane.tenant,
+            priority,
             body_bytes: u32::try_from(stored.len()).unwrap_or(u32::MAX),
         };
         match body::read(job_id, stored) {
             Ok(read) => fetched.leased.push(Leased {
-                lease: lease(lane_of(&read.job)),
+                lease: lease(lane_of(&read.job), read.job.priority),
                 waited: trials.is_untried().then(|| waited(&read, token)).flatten(),
                 job: read.job,
                 attempt: trials.attempt(),
                 crashes: trials.crashes,
             }),
             Err(error) => unreadable.push(Acknowledgement {
-                lease: lease(body::lane(stored)?),
+                lease: lease(body::lane(stored)?, Priority::NIGHT),
                 outcome: Outcome::DeadLetter {
                     reason: error.to_string(),
                 },

@@ -1,6 +1,6 @@
 //! The right to run a job.
 
-use bulkhead_domain::{ConnectionId, FencingToken, JobId, TenantId};
+use bulkhead_domain::{ConnectionId, FencingToken, JobId, Priority, TenantId};
 
 /// The right to run a job until it expires by Redis time; the greater token of a job is the newer lease.
 ///
@@ -11,6 +11,7 @@ pub struct Lease {
     pub(crate) token: FencingToken,
     pub(crate) shard: u16,
     pub(crate) connection: ConnectionId,
+    pub(crate) priority: Priority,
     pub(crate) tenant: TenantId,
     /// What the job's body takes, as the fetch read it.
     pub(crate) body_bytes: u32,
@@ -38,6 +39,12 @@ impl Lease {
     /// The token as the scripts compare it.
     pub(crate) fn token_digits(&self) -> String {
         format!("{:016}", self.token.get())
+    }
+
+    /// The job's priority: how much of a shared budget it may use.
+    #[must_use]
+    pub const fn priority(&self) -> Priority {
+        self.priority
     }
 
     /// The job's lane.

@@ -138,6 +138,12 @@ impl TestClock {
         self.time_us.fetch_sub(micros(by), Ordering::SeqCst);
     }
 
+    /// Whether they move together.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.time_us, &other.time_us)
+    }
+
     /// `1764000000000000` (absolute) or `+5000000`, `-5000000` (relative to Redis's own).
     fn argument(&self) -> String {
         let time_us = self.time_us.load(Ordering::SeqCst);

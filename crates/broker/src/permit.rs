@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use bulkhead_domain::{ApplicationId, ConnectionId, Operation, TenantId};
+use bulkhead_domain::{ApplicationId, ConnectionId, FenceEpoch, Operation, TenantId};
 
 use crate::boot_clock::BootInstant;
 
@@ -16,22 +16,45 @@ pub struct Permit {
     operation: &'static Operation,
     deadline: BootInstant,
     waited: Duration,
+    #[cfg(feature = "mutants")]
+    unchecked: bool,
 }
 
 impl Permit {
-    /// How long after it was asked for a permit may be spent (D). A fence that is older than this lets nothing through.
+    /// How long after it was asked for a permit may be spent at most (D). A fence that is older than this lets nothing
+    /// through.
     pub const LIFETIME: Duration = Duration::from_millis(500);
 
-    pub(crate) const fn new(
+    pub(crate) fn new(
         operation: &'static Operation,
         asked_at: BootInstant,
         waited: Duration,
+        lateness: Duration,
     ) -> Self {
+        let lifetime = waited.saturating_add(lateness).min(Self::LIFETIME);
         Self {
             operation,
-            deadline: asked_at.after(Self::LIFETIME),
+            deadline: asked_at.after(lifetime),
             waited,
+            #[cfg(feature = "mutants")]
+            unchecked: false,
         }
+    }
+
+    /// The same after `by` has passed: a test's pause.
+    #[cfg(feature = "mutants")]
+    #[doc(hidden)]
+    pub fn aged(self, by: Duration) -> Self {
+        Self {
+            deadline: self.deadline.before(by),
+            ..self
+        }
+    }
+
+    #[cfg(feature = "mutants")]
+    pub(crate) const fn unchecked(mut self, unchecked: bool) -> Self {
+        self.unchecked = unchecked;
+        self
     }
 
     /// The call that it permits.
@@ -58,6 +81,10 @@ impl Permit {
     /// [`PermitExpired`]: send nothing and ask for another one; between the grant and now something may have been
     /// stopped.
     pub fn spend(self) -> Result<(), PermitExpired> {
+        #[cfg(feature = "mutants")]
+        if self.unchecked {
+            return Ok(());
+        }
         if self.deadline.has_passed() {
             return Err(PermitExpired {
                 operation: self.operation,
@@ -84,6 +111,8 @@ pub struct PermitSubject {
     pub tenant: TenantId,
     /// The seller's authorization.
     pub connection: ConnectionId,
+    /// That of their fences when the call's credentials were read.
+    pub epoch: FenceEpoch,
 }
 
 /// What a request for a permit is answered.
@@ -108,6 +137,10 @@ pub enum Stop {
     Tenant(TenantId),
     /// The connection is stopped.
     Connection(ConnectionId),
+    /// No scheduler has vouched for the fences lately. Snooze for a few seconds.
+    NoGrant,
+    /// A fence was released since the credentials were read: read them again.
+    Epoch,
     /// The job's lease is no longer the newest: drop the job and write nothing more.
     LeaseLost,
 }
@@ -121,6 +154,8 @@ impl fmt::Display for Stop {
             Self::Application(id) => write!(f, "application {id} is stopped"),
             Self::Tenant(id) => write!(f, "tenant {id} is stopped"),
             Self::Connection(id) => write!(f, "connection {id} is stopped"),
+            Self::NoGrant => f.write_str("no scheduler has vouched for the fences lately"),
+            Self::Epoch => f.write_str("a fence was released since the credentials were read"),
             Self::LeaseLost => f.write_str("the lease is no longer the newest"),
         }
     }
@@ -133,16 +168,12 @@ mod tests {
 
     #[test]
     fn a_permit_is_good_until_its_deadline_and_not_after() {
-        assert!(
-            Permit::new(&GET_ORDER, BootInstant::now(), Duration::ZERO)
-                .spend()
-                .is_ok()
-        );
-        let stale = Permit {
-            operation: &GET_ORDER,
-            deadline: BootInstant::LONG_AGO,
-            waited: Duration::ZERO,
-        };
-        assert!(stale.spend().is_err());
+        let (slot, late) = (Duration::from_millis(100), Duration::from_millis(50));
+        let permit = || Permit::new(&GET_ORDER, BootInstant::now(), slot, late);
+        assert!(permit().spend().is_ok());
+        assert!(permit().aged(Duration::from_millis(150)).spend().is_err());
+        let whole = || Permit::new(&GET_ORDER, BootInstant::now(), slot, Permit::LIFETIME);
+        assert!(whole().aged(Duration::from_millis(300)).spend().is_ok());
+        assert!(whole().aged(Permit::LIFETIME).spend().is_err());
     }
 }

@@ -78,7 +78,8 @@ fn defined(text: &str) -> Option<&str> {
         None => (false, local),
     };
     let (name, rest) = rest.split_at(rest.find(|letter| !is_of_name(letter))?);
-    let alone = function || !rest.starts_with(',') && !rest.contains('(');
+    let makes = |line| without_comment(line).contains('(');
+    let alone = function || !rest.starts_with(',') && !rest.lines().any(makes);
     alone.then_some(name)
 }
 
@@ -97,7 +98,7 @@ mod tests {
     const CODE: &str = "#!lua\n\
         local call, sub = redis.call, string.sub\n\
         local JOBS = P .. ':jobs' -- hash\n\
-        local DEAD = P .. ':dead'\n\
+        local DEAD = P .. ':dead' -- hash (of bodies)\n\
         local some\n\
         -- Looks some up.\n\
         local function look(id)\n  if id then\n    return call('HGET', JOBS, id)\n  end\nend\n\

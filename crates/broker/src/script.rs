@@ -31,11 +31,11 @@ macro_rules! script {
 }
 
 macro_rules! scripts {
-    ($($name:ident = $file:literal, $flags:literal;)*) => {
+    ($($name:ident = $($file:literal)+, $flags:literal;)*) => {
         $(pub(crate) static $name: Script = script!(concat!(
             "#!lua", $flags, "\n",
             include_str!("../lua/lane.lua"),
-            include_str!(concat!("../lua/", $file)),
+            $(include_str!(concat!("../lua/", $file)),)+
         ));)*
 
         /// All of them.
@@ -52,22 +52,28 @@ scripts! {
     ACKNOWLEDGE = "acknowledge.lua", " flags=allow-oom";
     CANCEL = "cancel.lua", " flags=allow-oom";
     CAP = "cap.lua", " flags=allow-oom";
+    CLOCK = "clock.lua", " flags=allow-oom";
     DISCARD = "discard.lua", " flags=allow-oom";
     ESTABLISH = "establish.lua", " flags=allow-oom";
     FETCH = "fetch.lua", " flags=allow-oom";
     FORGIVE = "forgive.lua", " flags=allow-oom";
+    GRANT = "grant.lua", " flags=allow-oom";
     HOLD = "hold.lua", " flags=allow-oom";
     INSPECT = "inspect.lua", " flags=allow-oom";
     LANE_PAUSE = "lane_pause.lua", " flags=allow-oom";
     LANE_RESUME = "lane_resume.lua", " flags=allow-oom";
     LET_GO = "let_go.lua", " flags=allow-oom";
     NONCE = "nonce.lua", " flags=no-writes,allow-oom";
-    PERMIT = "permit.lua", " flags=allow-oom";
+    OBSERVED = "budget.lua" "observed.lua", " flags=allow-oom";
+    PERMIT = "budget.lua" "permit.lua", " flags=allow-oom";
+    PIN = "budget.lua" "pin.lua", " flags=allow-oom";
     REAP = "reap.lua", " flags=allow-oom";
     RENEW = "renew.lua", " flags=allow-oom";
+    STOP = "stop.lua", " flags=allow-oom";
+    THROTTLED = "budget.lua" "throttled.lua", " flags=allow-oom";
+    UNSTOP = "unstop.lua", " flags=allow-oom";
     WAITS = "waits.lua", " flags=allow-oom";
     WITHDRAW = "withdraw.lua", " flags=allow-oom";
-    THROTTLED = "throttled.lua", " flags=allow-oom";
 }
 
 /// The two scripts that it is made of are the ones that are called alone.

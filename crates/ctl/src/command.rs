@@ -20,6 +20,10 @@ mod jobs_retry;
 mod jobs_show;
 mod keys_generate;
 mod migrate;
+mod plan_sync;
+mod plans_reset;
+mod plans_set;
+mod plans_show;
 mod status;
 mod tenant_add;
 mod tenant_list;
@@ -54,6 +58,12 @@ pub(crate) enum Command {
     /// Owe work now, beside the schedules
     #[command(subcommand)]
     Enqueue(Enqueue),
+    /// How long work takes, before it is owed
+    #[command(subcommand)]
+    Plan(Plan),
+    /// Amazon's usage plans, as they are in force
+    #[command(subcommand)]
+    Plans(Plans),
     /// What is owed, runs, is done or was given up
     #[command(subcommand)]
     Jobs(Jobs),
@@ -115,6 +125,20 @@ pub(crate) enum Enqueue {
     Sync(enqueue_sync::EnqueueSync),
 }
 
+/// `bulkhead plan …`
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Plan {
+    Sync(plan_sync::PlanSync),
+}
+
+/// `bulkhead plans …`
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Plans {
+    Show(plans_show::PlansShow),
+    Set(plans_set::PlansSet),
+    Reset(plans_reset::PlansReset),
+}
+
 /// `bulkhead jobs …`
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Jobs {
@@ -151,6 +175,10 @@ impl Command {
             Self::Cap(Cap::Clear(command)) => command.run(session).await,
             Self::Cap(Cap::List(command)) => command.run(session).await,
             Self::Enqueue(Enqueue::Sync(command)) => command.run(session).await,
+            Self::Plan(Plan::Sync(command)) => command.run(session).await,
+            Self::Plans(Plans::Show(command)) => command.run(session).await,
+            Self::Plans(Plans::Set(command)) => command.run(session).await,
+            Self::Plans(Plans::Reset(command)) => command.run(session).await,
             Self::Jobs(Jobs::List(command)) => command.run(session).await,
             Self::Jobs(Jobs::Show(command)) => command.run(session).await,
             Self::Jobs(Jobs::Retry(command)) => command.run(session).await,

@@ -85,6 +85,28 @@ impl ConnectionId {
     }
 }
 
+/// Which releases of its fences a call's credentials were read after: the sum of the epochs of application, tenant and
+/// connection, which only rise. A permit is granted only while it is the current one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FenceEpoch(u64);
+
+impl FenceEpoch {
+    /// Of scopes that have never been fenced.
+    pub const NEVER_FENCED: Self = Self(0);
+
+    /// The sum of the three epochs.
+    #[must_use]
+    pub const fn new(sum: u64) -> Self {
+        Self(sum)
+    }
+
+    /// The sum.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
 /// One worker process, as leases and logs name it: `host/pid/random`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -15,6 +15,8 @@ pub struct Operation {
     pub name: &'static str,
     /// The published plan per application and seller; `None` where nothing is published.
     pub plan: Option<UsagePlan>,
+    /// The published limit of the application over all its sellers; `None` where nothing is published.
+    pub application_plan: Option<UsagePlan>,
 }
 
 impl Operation {
@@ -47,6 +49,18 @@ pub static GET_ORDERS_V0: Operation = operation("orders", "v0", "getOrders", pla
 /// The items of one order, v0.
 pub static GET_ORDER_ITEMS_V0: Operation =
     operation("orders", "v0", "getOrderItems", plan(0.5, 30));
+/// Asks for a report.
+pub static CREATE_REPORT: Operation =
+    operation("reports", "2021-06-30", "createReport", plan(0.0167, 15));
+/// How far a report is.
+pub static GET_REPORT: Operation = operation("reports", "2021-06-30", "getReport", plan(2.0, 15));
+/// Where a finished report can be downloaded, for five minutes.
+pub static GET_REPORT_DOCUMENT: Operation = operation(
+    "reports",
+    "2021-06-30",
+    "getReportDocument",
+    plan(0.0167, 15),
+);
 /// A restricted data token, which v0 needs for buyers' data.
 pub static CREATE_RESTRICTED_DATA_TOKEN: Operation = operation(
     "tokens",
@@ -63,6 +77,8 @@ pub static GET_MARKETPLACE_PARTICIPATIONS: Operation = operation(
 );
 /// A token from Login with Amazon, which publishes no plan.
 pub static LWA_TOKEN: Operation = operation("lwa", "oauth2", "token", None);
+/// A report's document, from the host that getReportDocument names: no plan, but stopped like every call.
+pub static DOWNLOAD_DOCUMENT: Operation = operation("documents", "s3", "download", None);
 
 const fn operation(
     api: &'static str,
@@ -75,6 +91,15 @@ const fn operation(
         version,
         name,
         plan,
+        application_plan: None,
+    }
+}
+
+/// The same with a limit of the application over all its sellers.
+const fn within(application_plan: UsagePlan, operation: Operation) -> Operation {
+    Operation {
+        application_plan: Some(application_plan),
+        ..operation
     }
 }
 
@@ -88,10 +113,13 @@ const fn plan(rate_per_s: f64, burst: u32) -> Option<UsagePlan> {
 
 /// Every published operation with its default plan.
 ///
-/// Source: the official models, github:amzn/selling-partner-api-models commit 34dc93fe (2026-08-05).
+/// Source: the official models, github:amzn/selling-partner-api-models commit 34dc93fe (2026-08-05); the limits per
+/// application: developer-docs.amazon.com, usage-plans-and-rate-limits, which names no burst for `getCatalogItem` and the
+/// definitions: there the smaller burst that is published per seller.
 #[rustfmt::skip]
 pub static OPERATIONS: &[Operation] = &[
     operation("lwa", "oauth2", "token", None),
+    operation("documents", "s3", "download", None),
     operation("aplus-content", "2020-11-01", "validateContentDocumentAsinRelations", plan(10.0, 10)),
     operation("aplus-content", "2020-11-01", "searchContentDocuments", plan(10.0, 10)),
     operation("aplus-content", "2020-11-01", "createContentDocument", plan(10.0, 10)),
@@ -103,8 +131,8 @@ pub static OPERATIONS: &[Operation] = &[
     operation("aplus-content", "2020-11-01", "postContentDocumentSuspendSubmission", plan(10.0, 10)),
     operation("aplus-content", "2020-11-01", "searchContentPublishRecords", plan(10.0, 10)),
     operation("application-management", "2023-11-30", "rotateApplicationClientSecret", plan(0.0167, 1)),
-    operation("catalog-items", "2022-04-01", "searchCatalogItems", plan(2.0, 2)),
-    operation("catalog-items", "2022-04-01", "getCatalogItem", plan(2.0, 2)),
+    within(UsagePlan::new(500.0, 2), operation("catalog-items", "2022-04-01", "searchCatalogItems", plan(2.0, 2))),
+    within(UsagePlan::new(250.0, 2), operation("catalog-items", "2022-04-01", "getCatalogItem", plan(2.0, 2))),
     operation("data-kiosk", "2023-11-15", "getDocument", plan(0.0167, 15)),
     operation("data-kiosk", "2023-11-15", "getQueries", plan(0.0222, 10)),
     operation("data-kiosk", "2023-11-15", "createQuery", plan(0.0167, 15)),
@@ -134,7 +162,7 @@ pub static OPERATIONS: &[Operation] = &[
     operation("listings-items", "2021-08-01", "getListingsItem", plan(5.0, 10)),
     operation("listings-items", "2021-08-01", "patchListingsItem", plan(5.0, 5)),
     operation("listings-items", "2021-08-01", "putListingsItem", plan(5.0, 10)),
-    operation("listings-restrictions", "2021-08-01", "getListingsRestrictions", plan(5.0, 10)),
+    within(UsagePlan::new(100.0, 10), operation("listings-restrictions", "2021-08-01", "getListingsRestrictions", plan(5.0, 10))),
     operation("notifications", "v1", "getDestinations", plan(1.0, 5)),
     operation("notifications", "v1", "createDestination", plan(1.0, 5)),
     operation("notifications", "v1", "deleteDestination", plan(1.0, 5)),
@@ -168,8 +196,8 @@ pub static OPERATIONS: &[Operation] = &[
     operation("product-pricing", "v0", "getItemOffers", plan(0.5, 1)),
     operation("product-pricing", "v0", "getListingOffers", plan(1.0, 2)),
     operation("product-pricing", "v0", "getPricing", plan(0.5, 1)),
-    operation("product-type-definitions", "2020-09-01", "searchDefinitionsProductTypes", plan(5.0, 10)),
-    operation("product-type-definitions", "2020-09-01", "getDefinitionsProductType", plan(5.0, 10)),
+    within(UsagePlan::new(100.0, 5), operation("product-type-definitions", "2020-09-01", "searchDefinitionsProductTypes", plan(5.0, 10))),
+    within(UsagePlan::new(100.0, 5), operation("product-type-definitions", "2020-09-01", "getDefinitionsProductType", plan(5.0, 10))),
     operation("reports", "2021-06-30", "getReportDocument", plan(0.0167, 15)),
     operation("reports", "2021-06-30", "getReports", plan(0.0222, 10)),
     operation("reports", "2021-06-30", "createReport", plan(0.0167, 15)),
@@ -202,9 +230,13 @@ mod tests {
             &GET_ORDER,
             &GET_ORDERS_V0,
             &GET_ORDER_ITEMS_V0,
+            &CREATE_REPORT,
+            &GET_REPORT,
+            &GET_REPORT_DOCUMENT,
             &CREATE_RESTRICTED_DATA_TOKEN,
             &GET_MARKETPLACE_PARTICIPATIONS,
             &LWA_TOKEN,
+            &DOWNLOAD_DOCUMENT,
         ] {
             assert_eq!(Operation::find(&used.key()), Some(used));
         }

@@ -11,6 +11,15 @@ pub struct UsagePlan {
     pub burst: u32,
 }
 
+/// Whose calls a usage plan counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LimitScope {
+    /// Those for one seller.
+    Connection,
+    /// Those of the application, over all its sellers.
+    Application,
+}
+
 impl UsagePlan {
     /// A plan of `rate_per_s` requests per second with a bucket of `burst`.
     #[must_use]

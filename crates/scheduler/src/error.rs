@@ -1,4 +1,4 @@
-use bulkhead_broker::{EnqueueError, FenceError, InspectError, SetCapError};
+use bulkhead_broker::{EnqueueError, FenceError, InspectError, PlanError, SetCapError};
 use bulkhead_store::StoreError;
 
 /// Why a pass stopped half-way. The next one goes on: nothing was lost.
@@ -10,15 +10,21 @@ pub enum TickError {
     /// Redis refused or did not answer while jobs were enqueued.
     #[error("enqueue due jobs")]
     Enqueue(#[from] EnqueueError),
-    /// Redis did not answer while fences were rebuilt.
-    #[error("rebuild the fences")]
+    /// Redis did not answer while fences were rebuilt or vouched for.
+    #[error("write the fences")]
     Fence(#[from] FenceError),
+    /// More scopes have been fenced than one grant vouches for: no permits until old fences are removed.
+    #[error("more fences than one grant can vouch for")]
+    TooManyFences,
     /// Redis did not answer while jobs were looked up.
     #[error("look up jobs")]
     Inspect(#[from] InspectError),
     /// Redis did not answer while a cap was brought to it.
     #[error("restore a cap")]
     Cap(#[from] SetCapError),
+    /// Redis did not answer while pinned plans were compared or written.
+    #[error("bring pinned usage plans to Redis")]
+    Plan(#[from] PlanError),
 }
 
 impl TickError {

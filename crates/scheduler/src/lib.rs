@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`night`] | schedules → the obligations of the coming nights |
 //! | [`dispatch`] | due obligations → jobs |
+//! | [`grantor`] | the grant without which no permit is given |
+//! | `pins` | usage plans that operators have pinned |
 //! | [`rebuild`] | what a Redis without a boot nonce needs |
-//! | [`settings`] | operators' weights, holds and caps → Redis |
+//! | [`settings`] | operators' weights, holds, caps and pinned plans → Redis |
 //! | [`reconcile`] | jobs that Redis does not know, or has given up |
 //! | [`tick`] | one pass of all of it |
 //!
@@ -15,7 +17,9 @@
 pub mod dispatch;
 mod error;
 mod full_tenants;
+pub mod grantor;
 pub mod night;
+mod pins;
 pub mod rebuild;
 pub mod reconcile;
 mod scheduler;

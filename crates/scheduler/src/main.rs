@@ -26,7 +26,8 @@ struct Arguments {
 enum Command {
     /// Keep enqueuing until SIGTERM (the default).
     Run,
-    /// Do one pass and end: for cron. Prints what it did as JSON.
+    /// Do one pass and end: for cron. Prints what it did as JSON. Calls to Amazon need a scheduler that keeps running,
+    /// or grants that last from one pass to the next.
     Tick,
 }
 
@@ -83,7 +84,10 @@ async fn connect(shell: &Shell) -> anyhow::Result<Scheduler> {
         }
         Err(error) => return Err(StartError::refused(error.to_string()).into()),
     };
-    Ok(Scheduler::new(store, &broker))
+    let scheduler = Scheduler::new(store, &broker);
+    Ok(scheduler
+        .with_grant_lifetime(config.scheduler.grant_lifetime)
+        .with_time_scale(config.amazon.time_scale))
 }
 
 #[allow(clippy::print_stdout, reason = "what `tick` did is its output")]

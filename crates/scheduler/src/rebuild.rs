@@ -1,25 +1,26 @@
 //! A Redis without a boot nonce of its own has lost its data, or is new, or has older data: a replica that took over, or
 //! a server that was started again. No permit is granted there.
 //!
-//! In this order: tombstones of everything that Postgres says is stopped, then operators' weights, holds and caps, so
-//! that nothing runs that is held; then everything enqueued is owed again, then a new nonce, under which buckets start
-//! empty and fencing tokens are greater than any that Postgres has seen.
+//! In this order: tombstones of everything that Postgres says is stopped, then operators' weights, holds, caps and
+//! pinned plans, so that nothing runs that is held, and nothing is called oftener than was agreed; then everything
+//! enqueued is owed again, then a new nonce, under which buckets start empty and fencing tokens are greater than any
+//! that Postgres has seen.
 //!
 //! One scheduler does it at a time: two at once could leave a nonce of either on some shards, and what the first has
 //! enqueued would be owed once more.
 
 use std::time::Duration;
 
-use bulkhead_broker::StopScope;
-use bulkhead_domain::{ApplicationId, ConnectionId, FencingToken, TenantId};
+use bulkhead_domain::FencingToken;
 use bulkhead_service::crash_point;
-use bulkhead_store::{ClosedFence, FenceScope, RebuildTurn};
+use bulkhead_store::RebuildTurn;
 use jiff::Timestamp;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::{
     error::TickError,
+    grantor::scope,
     scheduler::{BATCH, Scheduler},
 };
 
@@ -44,8 +45,9 @@ impl Scheduler {
         );
         self.fences.withdraw().await?;
         crash_point::reach("scheduler.rebuild.withdrawn");
-        let closed = self.store.fences().closed(FENCES).await?;
-        for fence in &closed {
+        let fences = self.store.fences().all(FENCES).await?;
+        let closed = fences.iter().filter(|fence| fence.closed);
+        for fence in closed.clone() {
             self.fences.stop(scope(fence)).await?;
         }
         crash_point::reach("scheduler.rebuild.fenced");
@@ -59,10 +61,12 @@ impl Scheduler {
             .establish(&Uuid::new_v4().to_string(), floor)
             .await?;
         crash_point::reach("scheduler.rebuild.established");
+        // Not by the grantor's next turn: jobs that are enqueued now would go away for longer.
+        self.vouch().await?;
         turn.end().await?;
         metrics::counter!("bulkhead_redis_rebuilds_total").increment(1);
         info!(
-            fences = closed.len(),
+            fences = closed.count(),
             settings,
             owed_again = owed,
             "rebuilt Redis; permits may be granted again"
@@ -97,13 +101,5 @@ impl Scheduler {
             }
             owed += more;
         }
-    }
-}
-
-fn scope(fence: &ClosedFence) -> StopScope {
-    match fence.scope {
-        FenceScope::Application => StopScope::Application(ApplicationId::new(fence.id)),
-        FenceScope::Tenant => StopScope::Tenant(TenantId::new(fence.id)),
-        FenceScope::Connection => StopScope::Connection(ConnectionId::new(fence.id)),
     }
 }

@@ -1,4 +1,4 @@
-//! Weights, holds and caps: Postgres says what operators want, Redis obeys what it has been told.
+//! Weights, holds, caps and pinned plans: Postgres says what operators want, Redis obeys what it has been told.
 //!
 //! The command line tells both. This makes Redis agree where it did not hear of it: it was away, has lost its data, is
 //! an older replica, or somebody wrote there by hand. What is compared are the settings, not tenants or jobs: few.
@@ -61,7 +61,7 @@ impl Scheduler {
                 "Redis did not have these settings as operators want them; it has now"
             );
         }
-        Ok(changed)
+        Ok(changed + self.pin_plans().await?)
     }
 
     async fn wanted(&self) -> Result<BTreeMap<Class, Wanted>, TickError> {

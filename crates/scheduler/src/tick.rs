@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::{error::TickError, scheduler::Scheduler};
 
@@ -32,7 +32,7 @@ pub struct Tick {
     pub owed_again: u64,
     /// Obligations whose jobs are dead letters.
     pub dead: u64,
-    /// Weights, holds and caps that Redis did not obey.
+    /// Weights, holds, caps and pinned plans that Redis did not obey.
     pub settings: u64,
 }
 
@@ -48,6 +48,7 @@ impl Scheduler {
         tick.owed_again += reconciled.lost;
         tick.dead += reconciled.dead;
         tick.settings = self.settle().await?;
+        self.vouch().await?;
         Ok(tick)
     }
 
@@ -65,8 +66,21 @@ impl Scheduler {
         })
     }
 
-    /// Repeats passes every `period` until `drain` is cancelled; waits for stores that are away.
+    /// Repeats passes every `period`, and vouches for the fences, until `drain` is cancelled; waits for stores that
+    /// are away.
     pub async fn run(&self, period: Duration, drain: &CancellationToken) {
+        // A task of its own: a pass may be long, and its first statements wait for Postgres.
+        let grantor = self.clone();
+        let draining = drain.clone();
+        let vouching = tokio::spawn(async move { grantor.keep_vouching(&draining).await });
+        self.keep_passing(period, drain).await;
+        if let Err(error) = vouching.await {
+            error!(error = %error, "the grantor ended early");
+        }
+        info!("scheduler drained");
+    }
+
+    async fn keep_passing(&self, period: Duration, drain: &CancellationToken) {
         let redis = Outage::new("Redis");
         let postgres = Outage::new("Postgres");
         let mut rarer = Rarer {
@@ -88,7 +102,6 @@ impl Scheduler {
                 () = tokio::time::sleep(period) => {}
             }
         }
-        info!("scheduler drained");
     }
 
     async fn duties(&self, rarer: &mut Rarer) -> Result<(), TickError> {

@@ -132,6 +132,12 @@ impl Refusal {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "QuotaExceeded", message, "")
     }
 
+    pub(crate) fn too_frequent_for_application() -> Self {
+        let message =
+            "The frequency of requests was greater than what is allowed for the application.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "QuotaExceeded", message, "")
+    }
+
     pub(crate) fn internal(details: &str) -> Self {
         let message = "We encountered an internal error. Please try again.";
         Self::new(

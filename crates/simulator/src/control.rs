@@ -19,6 +19,7 @@ use crate::{
     ready::Ready,
     seller::Seller,
     server::Shared,
+    usage_plan::UsagePlan,
     world::World,
 };
 
@@ -35,6 +36,7 @@ pub(crate) fn router() -> Router<Shared> {
             "/faults",
             get(list_faults).post(add_fault).delete(clear_faults),
         )
+        .route("/plans", post(change_plan))
         .route("/clock", get(clock))
         .route("/clock/advance", post(advance))
         .route("/orders/arrive", post(arrive))
@@ -199,6 +201,40 @@ async fn clear_faults(State(shared): State<Shared>) -> Answer {
     list_faults(State(shared)).await
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewPlan {
+    operation: String,
+    /// At Amazon's pace, as plans are published.
+    rate_per_s: f64,
+    burst: u32,
+    #[serde(default = "yes")]
+    announced: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+async fn change_plan(State(shared): State<Shared>, body: Bytes) -> Answer {
+    let (world, new) = (&*shared.world, read::<NewPlan>(&body)?);
+    let operation = find_operation(&new.operation)?;
+    let limiter = world
+        .limiter(operation)
+        .ok_or_else(|| Problem::bad(format!("{} has no plan", new.operation)))?;
+    if !(1e-6..=1e6).contains(&new.rate_per_s) || !(1..=100_000).contains(&new.burst) {
+        return Err(Problem::bad(
+            "rate_per_s must be from 0.000001 to 1000000, burst from 1 to 100000",
+        ));
+    }
+    let plan = UsagePlan {
+        rate_per_s: new.rate_per_s,
+        burst: new.burst,
+    };
+    limiter.change(plan, new.announced);
+    Ok(Json(json!({"header": limiter.header()})))
+}
+
 async fn clock(State(shared): State<Shared>) -> Answer {
     let now = shared.world.clock.now_ms();
     Ok(Json(
@@ -250,13 +286,22 @@ async fn arrive(State(shared): State<Shared>, body: Bytes) -> Answer {
 #[serde(deny_unknown_fields)]
 struct Authorize {
     seller_id: String,
+    /// Another application than the one that the seller has authorized from the start.
+    client_id: Option<String>,
 }
 
 /// The seller consents on Amazon's page: a code for `grant_type=authorization_code`.
 async fn authorize(State(shared): State<Shared>, body: Bytes) -> Answer {
-    let (world, Authorize { seller_id }) = (&*shared.world, read(&body)?);
+    let (world, new) = (&*shared.world, read::<Authorize>(&body)?);
+    let seller_id = new.seller_id;
     let seller = find_seller(world, &seller_id)?;
-    let code = world.codes.issue(world, seller.index, seller.application);
+    let application = match new.client_id {
+        Some(client_id) => world
+            .application(&client_id)
+            .ok_or_else(|| Problem::bad(format!("no application {client_id}")))?,
+        None => seller.application,
+    };
+    let code = world.codes.issue(world, seller.index, application);
     Ok(Json(
         json!({"spapi_oauth_code": code, "selling_partner_id": seller_id}),
     ))

@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     /// 429 QuotaExceeded.
     #[serde(alias = "429")]
     Throttle,
+    /// 429 in the words with which Amazon refuses what is too much of an application over all its sellers.
+    ThrottleApplication,
     /// 500 InternalFailure.
     #[serde(rename = "500")]
     InternalError,

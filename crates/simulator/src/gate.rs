@@ -193,8 +193,11 @@ impl<'a> Visit<'a> {
     fn struck_by(&self, kind: Kind, operation: &Operation) -> Option<Answer> {
         let is_lwa = operation.key.starts_with("lwa/");
         match kind {
-            Kind::Throttle | Kind::InternalError if is_lwa => Some(lwa::fault(kind)),
+            Kind::Throttle | Kind::ThrottleApplication | Kind::InternalError if is_lwa => {
+                Some(lwa::fault(kind))
+            }
             Kind::Throttle => Some(Refusal::quota_exceeded().into()),
+            Kind::ThrottleApplication => Some(Refusal::too_frequent_for_application().into()),
             Kind::InternalError => Some(Refusal::internal("").into()),
             Kind::UnavailableHtml => Some(Answer::unavailable_html()),
             Kind::ExpireTokens | Kind::Revoke => {
@@ -274,7 +277,7 @@ impl<'a> Visit<'a> {
             .and_then(|operation| self.world.limiter(operation));
         let rate = limiter
             .filter(|_| shows_rate)
-            .and_then(|l| HeaderValue::from_str(l.header()).ok());
+            .and_then(|l| HeaderValue::from_str(&l.header()).ok());
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
             headers.insert("x-amzn-RequestId", id);

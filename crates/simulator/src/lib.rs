@@ -17,6 +17,7 @@ mod control;
 mod dice;
 mod faults;
 mod gate;
+mod items;
 mod journal;
 mod life;
 mod lwa;

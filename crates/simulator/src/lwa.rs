@@ -160,7 +160,9 @@ fn exchange(
         .filter(|code| code.application == application && call.now < code.expires)
         .ok_or_else(|| Denial::invalid_grant("code"))?;
     // Consent given anew ends an earlier revocation.
-    call.world.grants[code.seller as usize].set_revoked(false);
+    let grant = &call.world.grants[code.seller as usize];
+    grant.set_revoked(false);
+    grant.consent(application);
     for_seller(call, code.seller, application, "code")
 }
 
@@ -175,7 +177,8 @@ fn for_seller(
         &world.grants[seller as usize],
         &world.sellers[seller as usize],
     );
-    if grant.is_revoked() || seller.application != application {
+    let consented = seller.application == application || grant.has_consented(application);
+    if grant.is_revoked() || !consented {
         return Err(Denial::invalid_grant(parameter));
     }
     if parameter == "refresh_token" {
@@ -256,7 +259,7 @@ impl Denial {
 /// The answer to an injected fault, in this endpoint's own form.
 pub(crate) fn fault(kind: Kind) -> Answer {
     let (status, error, description) = match kind {
-        Kind::Throttle => (
+        Kind::Throttle | Kind::ThrottleApplication => (
             StatusCode::TOO_MANY_REQUESTS,
             "TooManyRequests",
             "Request is throttled",

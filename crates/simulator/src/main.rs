@@ -28,14 +28,19 @@ Controls, all JSON, under CONTROL_URL (the ready line's control_url):
   GET    counts                    requests, 429s, token refreshes, orders served
   GET    served/SELLER             every order that a complete answer contained
   GET    orders/SELLER             every order that exists now
-  POST   faults                    {\"kind\": \"throttle|500|503html|timeout|hold|reset|
-                                     truncate|expire_tokens|revoke\", \"operation\": \"searchOrders\",
+  POST   faults                    {\"kind\": \"throttle|throttle_application|500|
+                                     503html|timeout|hold|reset|truncate|
+                                     expire_tokens|revoke\", \"operation\": \"searchOrders\",
                                      \"seller_id\": …, \"after\": 2, \"count\": 3, \"probability\": 0.5}
                                    all but kind optional; without count: until deleted
   DELETE faults                    ends all faults and revocations, answers what was held
+  POST   plans                     {\"operation\": \"searchOrders\", \"rate_per_s\": 0.0028, \"burst\": 20,
+                                     \"announced\": false}: another plan from now on; without
+                                     false the header says so
   POST   clock/advance             {\"ms\": 3600000}
   POST   orders/arrive             {\"seller_id\": …, \"count\": 10}
-  POST   authorize                 {\"seller_id\": …}: a code for grant_type=authorization_code
+  POST   authorize                 {\"seller_id\": …}: a code for grant_type=authorization_code;
+                                     \"client_id\": another application than its own
 
 Example: one seller, a night's paging in seconds:
   amazon-simulator --listen 127.0.0.1:9010 --sellers 1 --orders 5000 --time-scale 1000

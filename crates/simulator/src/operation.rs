@@ -5,7 +5,7 @@ use axum::http::Method;
 use crate::{
     answer::{Answer, Refusal},
     call::{OpenCall, SellerCall},
-    lwa, orders, reports, restricted, sellers,
+    items, lwa, orders, reports, restricted, sellers,
     usage_plan::UsagePlan,
 };
 
@@ -36,11 +36,12 @@ impl Operation {
         self.key == name || self.key.rsplit('/').next() == Some(name)
     }
 
-    /// The part of `path` that stands for the template's `{parameter}`; empty if it has none.
+    /// The part of `path` that stands for the template's last `{parameter}`; empty if it has none.
     pub(crate) fn path_parameter<'a>(&self, path: &'a str) -> &'a str {
-        let mut parts = self.path.split('/').zip(path.split('/'));
+        let parts = self.path.split('/').zip(path.split('/'));
         parts
-            .find(|(part, _)| part.starts_with('{'))
+            .filter(|(part, _)| part.starts_with('{'))
+            .last()
             .map_or("", |(_, value)| value)
     }
 }
@@ -61,6 +62,9 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     seller("reports/2021-06-30/getReport", Method::GET, "/reports/2021-06-30/reports/{reportId}", (2.0, 15), reports::get),
     seller("reports/2021-06-30/cancelReport", Method::DELETE, "/reports/2021-06-30/reports/{reportId}", (0.0222, 10), reports::cancel),
     seller("reports/2021-06-30/getReportDocument", Method::GET, "/reports/2021-06-30/documents/{reportDocumentId}", (0.0167, 15), reports::document),
+    seller("fba-inventory/v1/getInventorySummaries", Method::GET, "/fba/inventory/v1/summaries", (2.0, 2), items::inventory),
+    seller("listings-items/2021-08-01/getListingsItem", Method::GET, "/listings/2021-08-01/items/{sellerId}/{sku}", (5.0, 10), items::listing),
+    seller("product-pricing/v0/getPricing", Method::GET, "/products/pricing/v0/price", (0.5, 1), items::pricing),
     open("storage/s3/download", Method::GET, "/_storage/{reportDocumentId}", reports::download),
 ];
 

@@ -1,8 +1,11 @@
 //! Everything there is: applications, sellers, their grants, and the books that are kept on clients.
 
 use std::{
-    collections::HashMap,
-    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
 };
 
 use crate::{
@@ -51,10 +54,12 @@ pub(crate) struct Application {
     pub(crate) client_secret: String,
 }
 
-/// A seller's authorization of its application.
+/// A seller's authorization of its applications.
 #[derive(Debug, Default)]
 pub(crate) struct Grant {
     revoked: AtomicBool,
+    /// Applications that it has authorized besides the one from the start.
+    further: Mutex<BTreeSet<u16>>,
     /// Access tokens of an earlier generation count as expired.
     generation: AtomicU32,
     /// Access tokens given for the refresh token.
@@ -68,6 +73,19 @@ impl Grant {
 
     pub(crate) fn set_revoked(&self, revoked: bool) {
         self.revoked.store(revoked, Ordering::SeqCst);
+    }
+
+    /// Notes that the seller has authorized this application too.
+    pub(crate) fn consent(&self, application: u16) {
+        self.further().insert(application);
+    }
+
+    pub(crate) fn has_consented(&self, application: u16) -> bool {
+        self.further().contains(&application)
+    }
+
+    fn further(&self) -> MutexGuard<'_, BTreeSet<u16>> {
+        self.further.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn generation(&self) -> u32 {

@@ -70,6 +70,19 @@ pub struct ClosedFence {
     pub since: Timestamp,
 }
 
+/// A scope that has ever been fenced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fence {
+    /// What it stops.
+    pub scope: FenceScope,
+    /// Which of them.
+    pub id: Uuid,
+    /// Raised by every change.
+    pub epoch: u64,
+    /// Whether it stops it now.
+    pub closed: bool,
+}
+
 /// The fences, for the scheduler, containment and the command line.
 #[derive(Debug, Clone, Copy)]
 pub struct Fences<'s>(&'s PgPool);
@@ -99,6 +112,27 @@ impl Fences<'_> {
                     id: row.id,
                     epoch: count(row.epoch),
                     since: row.changed_at.to_jiff(),
+                })
+            })
+            .collect()
+    }
+
+    /// Every scope that has ever been fenced, up to `rows`, those that are stopped first; all of one moment.
+    ///
+    /// # Errors
+    /// As any statement.
+    pub async fn all(&self, rows: u32) -> Result<Vec<Fence>, StoreError> {
+        const DOING: &str = "read fences";
+        let list = sqlx::query_file!("queries/fences/all.sql", limit(rows));
+        let found = within(DOING, list.fetch_all(self.0)).await?;
+        found
+            .into_iter()
+            .map(|row| {
+                Ok(Fence {
+                    scope: row.scope.parse().map_err(StoreError::unreadable(DOING))?,
+                    id: row.id,
+                    epoch: count(row.epoch),
+                    closed: row.closed,
                 })
             })
             .collect()

@@ -23,6 +23,7 @@
 //! | [`checkpoint`] | how far a dataset of a connection is |
 //! | [`order`] [`order_pii`] | seller data |
 //! | [`fence`] | what is stopped |
+//! | [`plan_pin`] | usage plans that operators have pinned |
 //! | [`rebuild_turn`] | whose turn it is to rebuild Redis |
 //! | [`audit`] | what happened |
 //! | [`error`] | what a caller can do about a failure |
@@ -39,6 +40,7 @@ pub mod migrator;
 pub mod obligation;
 pub mod order;
 pub mod order_pii;
+pub mod plan_pin;
 pub mod queue_settings;
 pub mod rebuild_turn;
 pub mod schedule;
@@ -55,13 +57,14 @@ pub use connect::{ConnectError, Role, Store, StoreOptions};
 pub use connection::{Connection, ConnectionState, Connections, EnteredConnection, NewConnection};
 pub use credential::{AccessToken, ClientCredential, NewAccessToken, SealedColumn};
 pub use error::{AddError, StoreError};
-pub use fence::{ClosedFence, FenceScope, Fences};
+pub use fence::{ClosedFence, Fence, FenceScope, Fences};
 pub use migrator::{MigrateError, Migrated, Migrator};
 pub use obligation::{
     NewSync, Obligation, ObligationCount, ObligationFilter, ObligationKey, Obligations, Retried,
 };
 pub use order::{OrderItemRow, OrderRow};
 pub use order_pii::{OrderPiiRow, PiiKey};
+pub use plan_pin::{PlanPin, PlanPins, PlanSubject};
 pub use queue_settings::{QueueCap, QueueCapScope, QueueHold, QueueSettings, QueueWeight};
 pub use rebuild_turn::RebuildTurn;
 pub use schedule::{NewSchedule, Schedule, Schedules};

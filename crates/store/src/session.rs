@@ -1,12 +1,16 @@
 //! A worker's transaction inside the job it has entered.
 
-use bulkhead_domain::{ConnectionId, FencingToken, JobId, TenantId};
+use bulkhead_domain::{ConnectionId, FenceEpoch, FencingToken, JobId, TenantId};
 use jiff::civil::Date;
 use jiff_sqlx::ToSqlx;
 use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
-use crate::{answer::within, connect::Store, error::StoreError};
+use crate::{
+    answer::{count, within},
+    connect::Store,
+    error::StoreError,
+};
 
 /// Which job, and by which lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +79,7 @@ pub enum Outcome<'a> {
 pub struct JobTx {
     transaction: Transaction<'static, Postgres>,
     entered: JobRef,
+    epoch: FenceEpoch,
 }
 
 impl Store {
@@ -85,7 +90,7 @@ impl Store {
     pub async fn enter(&self, job: &JobRef) -> Result<Entered, EnterError> {
         const DOING: &str = "enter a job";
         let mut transaction = within(DOING, self.pool.begin()).await?;
-        let enter = sqlx::query_file_scalar!(
+        let enter = sqlx::query_file!(
             "queries/session/enter.sql",
             job.tenant.uuid(),
             job.connection.uuid(),
@@ -94,11 +99,12 @@ impl Store {
             job.token.as_i64(),
             i32::try_from(job.attempt).unwrap_or(i32::MAX),
         );
-        let word = within(DOING, enter.fetch_one(&mut *transaction)).await?;
-        match word.as_str() {
+        let answer = within(DOING, enter.fetch_one(&mut *transaction)).await?;
+        match answer.word.as_str() {
             "ENTERED" => Ok(Entered::Job(JobTx {
                 transaction,
                 entered: *job,
+                epoch: FenceEpoch::new(count(answer.epoch)),
             })),
             "DONE" => Ok(Entered::AlreadyDone),
             "FENCED" => Ok(Entered::Fenced),
@@ -114,6 +120,13 @@ impl JobTx {
     #[must_use]
     pub const fn job(&self) -> &JobRef {
         &self.entered
+    }
+
+    /// That of the job's fences when it was entered: a permit for calls with credentials that are read in this
+    /// transaction needs it.
+    #[must_use]
+    pub const fn epoch(&self) -> FenceEpoch {
+        self.epoch
     }
 
     /// Notes how the job ended; takes effect with the commit.

@@ -181,6 +181,10 @@ fn lease_outcome(outcome: Outcome, context: &JobContext, options: &WorkerOptions
             for_: wait,
             park_lane: true,
         },
+        Outcome::StepAside { wait, .. } => LeaseOutcome::Snooze {
+            for_: wait,
+            park_lane: false,
+        },
         Outcome::Retry { after, error } => LeaseOutcome::Retry {
             after: after.unwrap_or_else(|| {
                 options
@@ -215,7 +219,7 @@ fn log(outcome: &Outcome, started: Instant) {
     match outcome {
         Outcome::Done => info!(elapsed_ms, "completed job"),
         Outcome::Discard { reason } => info!(elapsed_ms, reason, "discarded job"),
-        Outcome::Snooze { wait, reason } => {
+        Outcome::Snooze { wait, reason } | Outcome::StepAside { wait, reason } => {
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             tracing::debug!(elapsed_ms, wait_ms, reason, "snoozed job");
         }

@@ -3,7 +3,7 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use bulkhead_broker::{Broker, Permit, PermitAnswer, PermitSubject, Permits, Stop};
-use bulkhead_domain::Operation;
+use bulkhead_domain::{FenceEpoch, LimitScope, Operation, Priority};
 use bulkhead_service::Outage;
 use bulkhead_store::{Entered, JobRef, JobTx, Outcome as JobOutcome, Store, StoreError};
 use tracing::{Instrument, debug, info_span, warn};
@@ -16,12 +16,31 @@ const AWAY: Duration = Duration::from_secs(2);
 /// Between two looks whether Postgres is back.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// How long a job stays away whose credentials were read before a release, or before Redis heard of it.
+const EPOCH: Duration = Duration::from_millis(500);
+
 /// How long after an outage of Postgres a job may still hear of it: twice what it waits for a connection, since a machine
 /// that is busy hears of the failure late.
 const ECHO: Duration = Duration::from_secs(10);
 
 /// How long a job waits whose connection is paused or stopped; releasing it wakes nothing.
 const STOPPED: Duration = Duration::from_secs(30);
+
+/// What an answer of Amazon says of a budget.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum BudgetNews {
+    /// Nothing.
+    Nothing,
+    /// `x-amzn-RateLimit-Limit`, calls per second.
+    Rate(f64),
+    /// 429.
+    Throttled {
+        /// Whose budget is used up.
+        limit: LimitScope,
+        /// How long Amazon asked not to be called, if it did.
+        retry_after: Option<Duration>,
+    },
+}
 
 /// One process's way to Postgres and to permits, for every job that it runs.
 #[derive(Debug)]
@@ -64,7 +83,8 @@ impl Gate {
         Err(end.into())
     }
 
-    /// Asks for the right to make one call of `operation` for the job's connection.
+    /// Asks for the right to make one call of `operation` for the job's connection, with credentials that were read
+    /// in a transaction of `epoch` ([`JobTx::epoch`]) or later.
     ///
     /// # Errors
     /// [`End`]: how the attempt ends if it may not be made now.
@@ -72,36 +92,84 @@ impl Gate {
         &self,
         context: &JobContext,
         operation: &'static Operation,
+        epoch: FenceEpoch,
     ) -> Result<Permit, End> {
-        let subject = subject(context);
+        let subject = subject(context, epoch);
         let span = info_span!("permit", operation = %operation);
         let request = self.permits.request(&context.lease, &subject, operation);
         let answer = request.instrument(span).await?;
         let end = match answer {
             PermitAnswer::Granted(permit) => return Ok(permit),
+            // The lane waits with the job, unless others in it may still be granted what is left to them.
+            PermitAnswer::WaitUntil(wait) if context.job.priority >= Priority::BACKFILL => {
+                Outcome::StepAside {
+                    wait,
+                    reason: "waiting for the usage plan behind the night",
+                }
+            }
             PermitAnswer::WaitUntil(wait) => snooze(wait, "waiting for the usage plan"),
             PermitAnswer::Stopped(Stop::LeaseLost) => discard("the lease was lost"),
             PermitAnswer::Stopped(Stop::NoBootNonce) => {
                 snooze(AWAY, "waiting for the fences to be rebuilt")
+            }
+            PermitAnswer::Stopped(Stop::NoGrant) => {
+                snooze(AWAY, "waiting for a scheduler to vouch for the fences")
+            }
+            PermitAnswer::Stopped(Stop::Epoch) => {
+                snooze(EPOCH, "a fence was released; reading the credentials again")
             }
             PermitAnswer::Stopped(_) => snooze(STOPPED, "stopped by a fence"),
         };
         Err(end.into())
     }
 
-    /// Takes the budget of `operation` to be used up: Amazon has answered 429.
+    /// Takes in what an answer of Amazon says of the budget of `operation`: a rate that it reports, or a refusal (429).
     ///
     /// # Errors
-    /// [`End::Redis`].
-    pub async fn throttled(
+    /// [`End::Redis`] for a refusal. A rate that did not arrive is reported again by the next answer.
+    pub async fn learn(
         &self,
         context: &JobContext,
         operation: &'static Operation,
+        answer: BudgetNews,
     ) -> Result<(), End> {
-        warn!(operation = %operation, "Amazon throttled a call that had a permit; its budget is taken to be empty");
-        self.permits
-            .throttled(&context.lease, &subject(context), operation)
-            .await?;
+        let subject = subject(context, FenceEpoch::NEVER_FENCED);
+        let lease = &context.lease;
+        match answer {
+            BudgetNews::Nothing => {}
+            BudgetNews::Rate(rate_per_s) => {
+                let observed = self
+                    .permits
+                    .observed(lease, &subject, operation, rate_per_s);
+                if let Err(error) = observed.await {
+                    debug!(
+                        error = &error as &dyn Error,
+                        "the reported rate is not noted"
+                    );
+                }
+            }
+            BudgetNews::Throttled { limit, retry_after } => {
+                warn!(operation = %operation, "Amazon throttled a call that had a permit; its budget is taken to be empty");
+                let of = match limit {
+                    LimitScope::Connection => "connection",
+                    LimitScope::Application => "application",
+                };
+                metrics::counter!("bulkhead_throttled_total", "operation" => operation.key(), "limit" => of)
+                    .increment(1);
+                match limit {
+                    LimitScope::Connection => {
+                        self.permits
+                            .throttled(lease, &subject, operation, retry_after)
+                            .await?;
+                    }
+                    LimitScope::Application => {
+                        self.permits
+                            .application_throttled(subject.application, operation, retry_after)
+                            .await?;
+                    }
+                }
+            }
+        }
         Ok(())
     }
 
@@ -184,11 +252,12 @@ fn job_ref(context: &JobContext) -> JobRef {
     }
 }
 
-fn subject(context: &JobContext) -> PermitSubject {
+fn subject(context: &JobContext, epoch: FenceEpoch) -> PermitSubject {
     let job = &context.job;
     PermitSubject {
         application: job.application,
         tenant: job.tenant,
         connection: job.connection,
+        epoch,
     }
 }

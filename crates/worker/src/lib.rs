@@ -31,7 +31,7 @@ mod shards;
 mod waits;
 
 pub use end::End;
-pub use gate::Gate;
+pub use gate::{BudgetNews, Gate};
 pub use handler::{Handler, JobContext};
 pub use options::WorkerOptions;
 pub use outcome::Outcome;

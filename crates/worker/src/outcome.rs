@@ -14,6 +14,13 @@ pub enum Outcome {
         /// For the log and for `jobs show`.
         reason: &'static str,
     },
+    /// As [`Snooze`](Self::Snooze), and the other jobs of its lane go on.
+    StepAside {
+        /// From now.
+        wait: Duration,
+        /// For the log and for `jobs show`.
+        reason: &'static str,
+    },
     /// The attempt failed and another may succeed.
     Retry {
         /// As the other side asked; `None` for backoff with full jitter.
@@ -39,7 +46,7 @@ impl Outcome {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Done => "done",
-            Self::Snooze { .. } => "snooze",
+            Self::Snooze { .. } | Self::StepAside { .. } => "snooze",
             Self::Retry { .. } => "retry",
             Self::DeadLetter { .. } => "dead_letter",
             Self::Discard { .. } => "discard",

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use bulkhead_amazon::{CallError, SpApi, orders::PaginationToken};
-use bulkhead_domain::{ConnectionId, Dataset, Operation};
+use bulkhead_domain::{ConnectionId, Dataset};
 use bulkhead_service::crash_point;
 use bulkhead_store::{
     AccessToken as StoredToken, AdvanceError, Checkpoint, EnteredConnection, JobTx,
     Outcome as JobOutcome, Progress, TokenRefresh,
 };
-use bulkhead_vault::AccessToken;
 use bulkhead_worker::{End, Gate, Handler, JobContext, Outcome};
 use jiff::Timestamp;
 use tracing::{Instrument, debug, info, info_span, warn};
@@ -19,7 +18,7 @@ use crate::{
     page::Rows,
     pass,
     pii::PiiSealer,
-    source::{Page, Source},
+    source::{Access, Page, Source},
 };
 
 /// How long a job stays away that waits for the token worker.
@@ -45,7 +44,7 @@ pub struct SyncHandler {
 struct Standing {
     connection: EnteredConnection,
     checkpoint: Checkpoint,
-    token: AccessToken,
+    access: Access,
     /// Of the token: what a newer one must exceed.
     generation: u64,
 }
@@ -98,6 +97,7 @@ impl SyncHandler {
         let Some(stored) = stored.filter(|token| self.may_use(job.connection, token, now)) else {
             return Err(self.want_token(transaction, 0).await?.into());
         };
+        let epoch = transaction.epoch();
         transaction.commit().await?;
         let generation = stored.generation;
         let token = self.tokens.open(job.tenant, job.connection, stored);
@@ -105,7 +105,7 @@ impl SyncHandler {
         Ok(Standing {
             connection,
             checkpoint,
-            token,
+            access: Access { token, epoch },
             generation,
         })
     }
@@ -148,16 +148,14 @@ impl SyncHandler {
                 context,
                 dataset,
                 &standing.connection,
-                &standing.token,
+                &standing.access,
                 &standing.checkpoint,
             )
             .await?;
-        let (error, operation) = match fetched {
-            Ok(page) => return Ok(Some(page)),
-            Err(refused) => refused,
-        };
-        self.refused(context, dataset, standing, error, operation)
-            .await
+        match fetched {
+            Ok(page) => Ok(Some(page)),
+            Err(error) => self.refused(context, dataset, standing, error).await,
+        }
     }
 
     async fn refused(
@@ -166,7 +164,6 @@ impl SyncHandler {
         dataset: Dataset,
         standing: &Standing,
         error: CallError,
-        operation: &'static Operation,
     ) -> Result<Option<Page>, End> {
         match error {
             CallError::TokenExpired { .. } => {
@@ -184,11 +181,8 @@ impl SyncHandler {
                 self.want_token(transaction, standing.generation).await?;
                 Err(Outcome::failed(&error).into())
             }
-            CallError::Throttled { .. } => {
-                self.gate.throttled(context, operation).await?;
-                Ok(None)
-            }
-            CallError::PermitExpired(_) => Ok(None),
+            // The budget is known to be used up: the next permit says until when.
+            CallError::Throttled { .. } | CallError::PermitExpired(_) => Ok(None),
             CallError::InvalidRequest { .. } if standing.checkpoint.page_token.is_some() => {
                 self.begin_anew(context, dataset, standing.checkpoint.clone())
                     .await?;

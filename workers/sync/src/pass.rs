@@ -1,18 +1,16 @@
 //! A pass: everything that changed since the last one, page by page.
 
 use bulkhead_amazon::orders::PaginationToken;
+use bulkhead_domain::forecast::FIRST_SYNC_REACHES_BACK;
 use bulkhead_store::Checkpoint;
 use jiff::{SignedDuration, Timestamp};
-
-/// How far back a connection's first pass reaches, unless the job says otherwise.
-const FIRST_PASS_REACHES_BACK: SignedDuration = SignedDuration::from_hours(24 * 60);
 
 /// Makes sure that a pass is running; `since` is where the job wants it to begin at the latest.
 ///
 /// A running pass that began late for this job begins anew: one pass covers both.
 pub(crate) fn begin(checkpoint: &mut Checkpoint, since: Option<Timestamp>, now: Timestamp) {
     let first = now
-        .saturating_sub(FIRST_PASS_REACHES_BACK)
+        .saturating_sub(FIRST_SYNC_REACHES_BACK)
         .unwrap_or(Timestamp::MIN);
     let wanted = since.or(checkpoint.watermark).unwrap_or(first);
     match checkpoint.pass_after {

@@ -3,13 +3,13 @@
 mod v0;
 
 use bulkhead_amazon::{
-    CallError, Order, SellerAccess, SpApi,
+    CallError, Called, Order, SellerAccess, SpApi,
     orders::{IncludedData, OrdersQuery, PaginationToken, Since},
 };
-use bulkhead_domain::{Dataset, Operation, operation::SEARCH_ORDERS};
+use bulkhead_domain::{Dataset, FenceEpoch, Operation, operation::SEARCH_ORDERS};
 use bulkhead_store::{Checkpoint, EnteredConnection};
 use bulkhead_vault::AccessToken;
-use bulkhead_worker::{End, Gate, JobContext};
+use bulkhead_worker::{BudgetNews, End, Gate, JobContext};
 use jiff::Timestamp;
 
 use self::v0::RestrictedTokens;
@@ -38,8 +38,12 @@ pub(crate) struct Page {
     pub(crate) complete_until: Option<Timestamp>,
 }
 
-/// A call that Amazon did not answer as hoped, and which one it was.
-pub(crate) type Refused = (CallError, &'static Operation);
+/// The connection's access token, and the epoch of its fences when it was read.
+#[derive(Debug)]
+pub(crate) struct Access {
+    pub(crate) token: AccessToken,
+    pub(crate) epoch: FenceEpoch,
+}
 
 /// The client, and what must be remembered between two pages.
 #[derive(Debug)]
@@ -66,15 +70,15 @@ impl Source {
         context: &JobContext,
         dataset: Dataset,
         connection: &EnteredConnection,
-        token: &AccessToken,
+        access: &Access,
         checkpoint: &Checkpoint,
-    ) -> Result<Result<Page, Refused>, End> {
+    ) -> Result<Result<Page, CallError>, End> {
         match dataset {
             Dataset::Orders => {
-                self.search(gate, context, connection, token, checkpoint)
+                self.search(gate, context, connection, access, checkpoint)
                     .await
             }
-            Dataset::OrdersV0 => self.v0(gate, context, connection, token, checkpoint).await,
+            Dataset::OrdersV0 => self.v0(gate, context, connection, access, checkpoint).await,
         }
     }
 
@@ -83,9 +87,9 @@ impl Source {
         gate: &Gate,
         context: &JobContext,
         connection: &EnteredConnection,
-        token: &AccessToken,
+        access: &Access,
         checkpoint: &Checkpoint,
-    ) -> Result<Result<Page, Refused>, End> {
+    ) -> Result<Result<Page, CallError>, End> {
         let query = OrdersQuery {
             since: Since::LastUpdated(since(checkpoint)),
             before: None,
@@ -94,20 +98,43 @@ impl Source {
             pagination_token: checkpoint.page_token.clone().map(PaginationToken::new),
             included_data: included_data(connection),
         };
-        let permit = gate.permit(context, &SEARCH_ORDERS).await?;
+        let permit = gate.permit(context, &SEARCH_ORDERS, access.epoch).await?;
         let seller = SellerAccess {
             region: connection.region,
-            access_token: token,
+            access_token: &access.token,
         };
         let called = self.api.search_orders(permit, &seller, &query).await;
-        Ok(called
-            .map_err(|error| (error, &SEARCH_ORDERS))
-            .map(|called| Page {
-                orders: called.value.orders,
-                next: called.value.next_token.map(|next| next.as_str().to_owned()),
-                complete_until: called.value.last_updated_before,
-            }))
+        learn(gate, context, &SEARCH_ORDERS, &called).await?;
+        Ok(called.map(|called| Page {
+            orders: called.value.orders,
+            next: called.value.next_token.map(|next| next.as_str().to_owned()),
+            complete_until: called.value.last_updated_before,
+        }))
     }
+}
+
+/// Takes in what the answer to a call says of its operation's budget.
+async fn learn<T>(
+    gate: &Gate,
+    context: &JobContext,
+    operation: &'static Operation,
+    called: &Result<Called<T>, CallError>,
+) -> Result<(), End> {
+    let meta = match called {
+        Ok(called) => Some(&called.meta),
+        Err(error) => error.meta(),
+    };
+    let news = match (called, meta) {
+        (Err(CallError::Throttled { limit, meta }), _) => BudgetNews::Throttled {
+            limit: *limit,
+            retry_after: meta.retry_after,
+        },
+        (_, Some(meta)) => meta
+            .reported_rate_per_s()
+            .map_or(BudgetNews::Nothing, BudgetNews::Rate),
+        (_, None) => BudgetNews::Nothing,
+    };
+    gate.learn(context, operation, news).await
 }
 
 /// Only the data that the connection is there for: asking for more would be refused, or worse, granted.

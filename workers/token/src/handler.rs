@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bulkhead_amazon::{ApplicationCredentials, Lwa, LwaError, lwa::Grant};
-use bulkhead_domain::operation::LWA_TOKEN;
+use bulkhead_domain::{FenceEpoch, operation::LWA_TOKEN};
 use bulkhead_service::{Outage, crash_point};
 use bulkhead_store::NewAccessToken;
 use bulkhead_vault::RefreshToken;
@@ -41,8 +41,8 @@ impl TokenHandler {
     }
 
     async fn refresh(&self, context: &JobContext) -> Result<Outcome, End> {
-        let (application, refresh_token) = self.read(context).await?;
-        let permit = self.gate.permit(context, &LWA_TOKEN).await?;
+        let (application, refresh_token, epoch) = self.read(context).await?;
+        let permit = self.gate.permit(context, &LWA_TOKEN, epoch).await?;
         crash_point::reach("token.before_call");
         let asked_at = Timestamp::now();
         let grant = match self.lwa.refresh(permit, &application, &refresh_token).await {
@@ -59,11 +59,12 @@ impl TokenHandler {
     async fn read(
         &self,
         context: &JobContext,
-    ) -> Result<(ApplicationCredentials, RefreshToken), End> {
+    ) -> Result<(ApplicationCredentials, RefreshToken, FenceEpoch), End> {
         let job = &context.job;
         let mut transaction = self.gate.enter(context).await?;
         let refresh_token = transaction.refresh_token().await?;
         let credential = transaction.client_credential().await?;
+        let epoch = transaction.epoch();
         transaction.commit().await?;
         let refresh_token = refresh_token.ok_or_else(|| missing("refresh token"))?;
         let credential = credential.ok_or_else(|| missing("client secret"))?;
@@ -73,7 +74,7 @@ impl TokenHandler {
         let application = self.credentials.application(job.application, credential);
         let refresh_token = refresh_token.map_err(|error| Outcome::failed(&error))?;
         let application = application.map_err(|error| Outcome::failed(&error))?;
-        Ok((application, refresh_token))
+        Ok((application, refresh_token, epoch))
     }
 
     /// Seals and stores the fresh token, and owes the next refresh, in one transaction.

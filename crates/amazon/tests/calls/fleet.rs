@@ -1,13 +1,15 @@
 //! Permits as workers get them: a job, its lease, a bucket.
 
+use std::time::Duration;
+
 use bulkhead_broker::{
     Broker, BrokerOptions, Fences, FetchRequest, Lease, Permit, PermitAnswer, PermitSubject,
     Permits,
 };
 use bulkhead_devstack::{RedisOptions, RedisServer};
 use bulkhead_domain::{
-    ApplicationId, Class, ConnectionId, Dataset, Job, JobId, JobKind, JobParams, Margins,
-    Operation, Priority, TenantId, WorkerId,
+    ApplicationId, Class, ConnectionId, Dataset, FenceEpoch, Job, JobId, JobKind, JobParams,
+    Margins, Operation, Priority, TenantId, WorkerId,
 };
 use uuid::Uuid;
 
@@ -26,7 +28,11 @@ impl Fleet {
         let redis = RedisServer::start(RedisOptions::default()).await.unwrap();
         let options = BrokerOptions::new(redis.url().into());
         let broker = Broker::connect(&options, Class::Sync).await.unwrap();
-        Fences::new(&broker).establish("boot", None).await.unwrap();
+        let fences = Fences::new(&broker);
+        fences.establish("boot", None).await.unwrap();
+        let clocks = fences.grant_clocks().await.unwrap();
+        let hour = Duration::from_secs(3_600);
+        fences.grant(&clocks, &[], hour).await.unwrap();
         let job = job();
         broker.enqueue(std::slice::from_ref(&job)).await.unwrap();
         let request = FetchRequest {
@@ -44,6 +50,7 @@ impl Fleet {
                 application: job.application,
                 tenant: job.tenant,
                 connection: job.connection,
+                epoch: FenceEpoch::NEVER_FENCED,
             },
             _redis: redis,
         }

@@ -9,7 +9,7 @@ use bulkhead_amazon::{
     orders::{IncludedData, OrdersQuery, PaginationToken, SearchOrdersPage, Since},
 };
 use bulkhead_domain::{
-    Region,
+    LimitScope, Region,
     operation::{GET_ORDER, LWA_TOKEN, SEARCH_ORDERS},
 };
 use bulkhead_vault::{AccessToken, ClientSecret, RefreshToken};
@@ -25,6 +25,8 @@ const DENIED: &str = r#"{"errors":[{"code":"Unauthorized","message":"Access to r
 const NO_TOKEN: &str = r#"{"errors":[{"code":"MissingAuthenticationToken","message":"Missing Authentication Token"}]}"#;
 const INVALID: &str =
     r#"{"errors":[{"code":"InvalidInput","message":"canary-prose","details":""}]}"#;
+const OVER_QUOTA: &str = r#"{"errors":[{"code":"QuotaExceeded","message":"You exceeded your quota for the requested resource.","details":""}]}"#;
+const OVER_QUOTA_OF_ALL: &str = r#"{"errors":[{"code":"QuotaExceeded","message":"The frequency of requests was greater than what is allowed for the application."}]}"#;
 const HTML: &str = "<html><body>503 Service Temporarily Unavailable</body></html>";
 
 fn options(url: &str) -> AmazonOptions {
@@ -96,7 +98,10 @@ fn kind(error: &CallError) -> &'static str {
     match error {
         CallError::TokenExpired { .. } => "TokenExpired",
         CallError::TokenRejected { .. } => "TokenRejected",
-        CallError::Throttled { .. } => "Throttled",
+        CallError::Throttled { limit, .. } => match limit {
+            LimitScope::Connection => "Throttled",
+            LimitScope::Application => "Throttled for all sellers",
+        },
         CallError::NotAllowed { .. } => "NotAllowed",
         CallError::InvalidRequest { .. } => "InvalidRequest",
         CallError::NotFound { .. } => "NotFound",
@@ -122,6 +127,13 @@ async fn every_answer_is_classed_by_the_callers_next_step() {
         ("413 Too Large", HTML, "InvalidRequest"),
         ("415 Unsupported", "", "InvalidRequest"),
         ("429 Too Many", "", "Throttled"),
+        ("429 Too Many", HTML, "Throttled"),
+        ("429 Too Many", OVER_QUOTA, "Throttled"),
+        (
+            "429 Too Many",
+            OVER_QUOTA_OF_ALL,
+            "Throttled for all sellers",
+        ),
         ("500 Error", INVALID, "Retryable"),
         ("503 Unavailable", HTML, "Retryable"),
         ("503 Unavailable", "", "Retryable"),

@@ -5,6 +5,7 @@
     reason = "a failure of a test is the point; a skip is told"
 )]
 
+mod documents;
 mod fleet;
 mod hostile;
 mod model;

@@ -23,16 +23,16 @@ use serde_json::{Value, json};
 use crate::fleet::Fleet;
 
 /// A simulated Amazon and one of its sellers, with an access token.
-struct Amazon {
-    simulator: Running,
-    fleet: Fleet,
+pub(crate) struct Amazon {
+    pub(crate) simulator: Running,
+    pub(crate) fleet: Fleet,
     lwa: Lwa,
     api: SpApi,
     token: AccessToken,
 }
 
 impl Amazon {
-    async fn start(orders: u32) -> Self {
+    pub(crate) async fn start(orders: u32) -> Self {
         let fleet = Fleet::start().await;
         let simulator = Simulator::start(Options {
             sellers: 3,
@@ -167,7 +167,7 @@ impl Amazon {
         page.expect_err("a failure was asked for")
     }
 
-    async fn control(&self, path: &str, body: &Value) -> Value {
+    pub(crate) async fn control(&self, path: &str, body: &Value) -> Value {
         let url = format!("{}/{path}", self.simulator.ready.control_url);
         let answer = reqwest::Client::new()
             .post(url)
@@ -177,6 +177,24 @@ impl Amazon {
             .unwrap();
         assert!(answer.status().is_success());
         answer.json().await.unwrap()
+    }
+
+    /// An answer of the API to a request as any client would send it: GET, or POST of this body.
+    pub(crate) async fn raw(&self, path: &str, body: Option<&Value>) -> Value {
+        let endpoints = &self.simulator.ready.endpoints;
+        let host = match self.simulator.ready.sellers[0].region.parse().unwrap() {
+            Region::Na => &endpoints.na,
+            Region::Eu => &endpoints.eu,
+            Region::Fe => &endpoints.fe,
+        };
+        let (http, url) = (reqwest::Client::new(), format!("{host}/{path}"));
+        let request = match body {
+            Some(body) => http.post(url).json(body),
+            None => http.get(url),
+        };
+        let token = self.token.expose_secret();
+        let answer = request.header("x-amz-access-token", token).send().await;
+        answer.unwrap().json().await.unwrap()
     }
 
     async fn existing(&self) -> BTreeSet<String> {
@@ -368,6 +386,7 @@ async fn faults_of_the_simulator_are_classed() {
     let query = amazon.query(None);
     for (kind, expected) in [
         ("throttle", "throttled"),
+        ("throttle_application", "throttled over all sellers"),
         ("500", "failed for now: status 500"),
         ("503html", "failed for now: status 503"),
         ("reset", "failed for now: no complete answer"),

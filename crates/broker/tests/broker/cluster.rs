@@ -2,6 +2,7 @@
 
 mod flows;
 mod nodes;
+mod plans;
 mod resharding;
 
 use std::{

@@ -37,16 +37,17 @@ fn words(code: &str) -> Words {
         .collect()
 }
 
-/// Every script but the shared functions, and these.
-fn scripts() -> (Vec<Lua>, Lua) {
+/// Every script but the shared functions, and the code of these.
+fn scripts() -> (Vec<Lua>, String) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("lua");
     let paths = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path());
-    let (mut shared, scripts): (Vec<Lua>, Vec<Lua>) = paths
+    let (shared, scripts): (Vec<Lua>, Vec<Lua>) = paths
         .map(|path| Lua::read(&path))
-        .partition(|script| script.name == "lane");
-    (scripts, shared.remove(0))
+        .partition(|script| ["lane", "budget"].contains(&script.name.as_str()));
+    let codes = shared.iter().map(|script| script.code.as_str());
+    (scripts, codes.collect())
 }
 
 #[test]
@@ -64,7 +65,7 @@ fn every_script_begins_with_its_contract() {
 fn the_readme_lists_each_script_with_the_keys_that_it_uses() {
     let readme = include_str!("../../README.md");
     let (scripts, shared) = scripts();
-    let functions = functions(&shared.code);
+    let functions = functions(&shared);
     // A turn is made of two others.
     for script in scripts.iter().filter(|script| script.name != "turn") {
         let row = readme
@@ -72,7 +73,7 @@ fn the_readme_lists_each_script_with_the_keys_that_it_uses() {
             .find(|line| line.starts_with(&format!("| `{}` |", script.name)));
         let row = row.unwrap_or_else(|| panic!("{} has no row", script.name));
         let said: Words = row.split('|').skip(3).flat_map(quoted).collect();
-        let used = keys(script.words.clone(), &functions, &shared.code);
+        let used = keys(script.words.clone(), &functions, &shared);
         assert_eq!(said, used, "{}", script.name);
     }
 }
@@ -107,13 +108,10 @@ fn keys(mut named: Words, functions: &[(String, Words)], shared: &str) -> Words 
         let (name, key) = line.strip_prefix("local ")?.split_once(" = P .. ':")?;
         Some((name, key.split('\'').next()?.trim_end_matches(':')))
     });
-    let mut keys: Words = constants
+    constants
         .filter(|(name, _)| named.contains(*name))
         .map(|(_, key)| key.to_owned())
-        .collect();
-    // It has a nonce in its name.
-    keys.extend(named.take("bucket"));
-    keys
+        .collect()
 }
 
 /// What stands between backticks.

@@ -8,7 +8,7 @@ use bulkhead_broker::{
     Presence, Stop, StopScope,
 };
 use bulkhead_devstack::{FaultProxy, RedisOptions, RedisServer, Target};
-use bulkhead_domain::{Class, Margins, operation::LWA_TOKEN};
+use bulkhead_domain::{Class, FenceEpoch, Margins, operation::LWA_TOKEN};
 
 use crate::fixture::{Fixture, MUTANT, Worker, connection, job, job_id};
 
@@ -73,6 +73,7 @@ async fn ask(broker: &Broker, lease: &Lease) -> PermitAnswer {
         application: job(1, 1, 1).application,
         tenant: job(1, 1, 1).tenant,
         connection: connection(1),
+        epoch: FenceEpoch::NEVER_FENCED,
     };
     let permits = Permits::new(broker, Margins::default(), 1.0);
     permits.request(lease, &subject, &LWA_TOKEN).await.unwrap()
@@ -108,6 +109,12 @@ pub(crate) async fn a_replica_that_took_over_has_no_nonce_and_permits_stop_until
     assert_eq!(fences.boot_nonce().await.unwrap(), None, "it is noticed");
     let presence = after.presence(&[job_id(1), job_id(2)]).await.unwrap();
     assert_eq!(presence, [Presence::Alive, Presence::Absent], "older data");
+    let clocks = fences.grant_clocks().await.unwrap();
+    let lifetime = Duration::from_secs(60);
+    fences.grant(&clocks, &[], lifetime).await.unwrap();
+    let PermitAnswer::Stopped(Stop::NoGrant) = ask(&after, &lease).await else {
+        panic!("somebody vouched for what the server before knew");
+    };
     fences.withdraw().await.unwrap();
     let PermitAnswer::Stopped(Stop::NoBootNonce) = ask(&after, &lease).await else {
         panic!("a permit by a nonce of the server before");

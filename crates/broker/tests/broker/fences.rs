@@ -2,18 +2,19 @@
 
 use bulkhead_broker::{Fences, PermitAnswer, PermitSubject, Permits, Stop, StopScope};
 use bulkhead_domain::{
-    ApplicationId, FencingToken, Margins,
+    ApplicationId, FenceEpoch, FencingToken, Margins,
     operation::{GET_ORDER, LWA_TOKEN},
 };
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, VISIBILITY, Worker, connection, job, tenant};
+use crate::fixture::{Fixture, VISIBILITY, Worker, connection, grant, job, open, tenant};
 
 fn subject() -> PermitSubject {
     PermitSubject {
         application: ApplicationId::new(Uuid::from_u128(0xa)),
         tenant: tenant(1),
         connection: connection(1),
+        epoch: FenceEpoch::NEVER_FENCED,
     }
 }
 
@@ -28,7 +29,7 @@ fn stop_of(answer: &PermitAnswer) -> Option<Stop> {
 pub(crate) async fn a_tombstone_stops_its_scope_and_only_it() {
     let fixture = Fixture::start().await;
     let fences = Fences::new(&fixture.broker);
-    fences.establish("first", None).await.unwrap();
+    open(&fixture.broker, "first").await;
     fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
     let lease = fixture.fetch(&mut Worker::named("a"), 1).await[0]
         .lease
@@ -70,7 +71,7 @@ pub(crate) async fn a_tombstone_stops_its_scope_and_only_it() {
         assert_eq!(stop_of(&ask().await), Some(stop));
     }
     for (scope, _) in scopes {
-        fences.release(scope).await.unwrap();
+        fences.release(scope, 0).await.unwrap();
         assert!(!fences.is_stopped(scope).await.unwrap());
     }
     assert!(matches!(ask().await, PermitAnswer::Granted(_)));
@@ -79,10 +80,7 @@ pub(crate) async fn a_tombstone_stops_its_scope_and_only_it() {
 #[tokio::test]
 pub(crate) async fn only_the_newest_unexpired_lease_is_permitted_to_call() {
     let fixture = Fixture::start().await;
-    Fences::new(&fixture.broker)
-        .establish("first", None)
-        .await
-        .unwrap();
+    open(&fixture.broker, "first").await;
     fixture.broker.enqueue(&[job(1, 1, 1)]).await.unwrap();
     let permits = Permits::new(&fixture.broker, Margins::default(), 1.0);
     let old = fixture.fetch(&mut Worker::named("a"), 1).await[0]
@@ -148,6 +146,7 @@ pub(crate) async fn after_a_loss_permits_stop_until_a_nonce_is_established_and_t
             .await
             .unwrap();
         fences.establish(nonce, None).await.unwrap();
+        grant(&fixture.broker).await;
         assert_eq!(fences.boot_nonce().await.unwrap().as_deref(), Some(nonce));
         fixture.broker.enqueue(&[job(2, 1, 1)]).await.unwrap();
         worker.sequence += 1;
@@ -176,7 +175,7 @@ pub(crate) async fn after_a_loss_permits_stop_until_a_nonce_is_established_and_t
 }
 
 #[tokio::test]
-async fn a_shard_that_lost_its_nonce_is_noticed() {
+pub(crate) async fn a_shard_that_lost_its_nonce_is_noticed() {
     let fixture = Fixture::with(|options| options.shards = 2).await;
     let fences = Fences::new(&fixture.broker);
     fences.establish("first", None).await.unwrap();

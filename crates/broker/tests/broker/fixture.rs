@@ -3,8 +3,8 @@
 use std::{cell::Cell, time::Duration};
 
 use bulkhead_broker::{
-    Acknowledged, Acknowledgement, Broker, BrokerClock, BrokerOptions, FetchRequest, Fetched,
-    Leased, Outcome, TestClock,
+    Acknowledged, Acknowledgement, Broker, BrokerClock, BrokerOptions, Fences, FetchRequest,
+    Fetched, Leased, Outcome, TestClock,
 };
 use bulkhead_devstack::{RedisOptions, RedisServer};
 use bulkhead_domain::{
@@ -20,6 +20,21 @@ pub(crate) struct Fixture {
     pub(crate) redis: RedisServer,
     pub(crate) broker: Broker,
     pub(crate) clock: TestClock,
+}
+
+/// Establishes a nonce, and vouches for the fences for longer than any test lasts.
+pub(crate) async fn open(broker: &Broker, nonce: &str) {
+    let fences = Fences::new(broker);
+    fences.establish(nonce, None).await.unwrap();
+    grant(broker).await;
+}
+
+/// Vouches for fences that stop nothing, for longer than any test lasts; again after the clock went back.
+pub(crate) async fn grant(broker: &Broker) {
+    let fences = Fences::new(broker);
+    let clocks = fences.grant_clocks().await.unwrap();
+    let long = Duration::from_secs(1 << 32);
+    fences.grant(&clocks, &[], long).await.unwrap();
 }
 
 thread_local! {
@@ -52,6 +67,11 @@ impl Fixture {
             broker,
             clock,
         }
+    }
+
+    /// For another broker on the same Redis.
+    pub(crate) fn options(&self) -> BrokerOptions {
+        BrokerOptions::new(self.redis.url().into())
     }
 
     pub(crate) async fn fetch(&self, worker: &mut Worker, max: usize) -> Vec<Leased> {

@@ -9,7 +9,7 @@ use bulkhead_broker::mutants;
 
 use crate::{
     bounds, caps, crashes, enqueue, failover, fairness, fences, fetches, fixture::MUTANT, forward,
-    ghosts, leases, operators, permits,
+    ghosts, grants, leases, operators, paces, permits, plans, shares,
 };
 
 /// A guard, and a test that fails without it.
@@ -101,6 +101,7 @@ shown! {
     redrive_forgives operators::a_dead_letter_keeps_its_reason_and_history_and_can_be_redriven
     // Permits.
     boot_nonce fences::after_a_loss_permits_stop_until_a_nonce_is_established_and_tokens_keep_rising
+    vouched_on_this_server failover::a_replica_that_took_over_has_no_nonce_and_permits_stop_until_it_has_one
     nonce_is_of_this_server failover::a_replica_that_took_over_has_no_nonce_and_permits_stop_until_it_has_one
     floor_raises fences::after_a_loss_permits_stop_until_a_nonce_is_established_and_tokens_keep_rising
     floor_only_raises fences::after_a_loss_permits_stop_until_a_nonce_is_established_and_tokens_keep_rising
@@ -112,6 +113,25 @@ shown! {
     expired_lease_does_not_call fences::only_the_newest_unexpired_lease_is_permitted_to_call
     budget permits::a_new_nonce_empties_every_bucket
     clock_that_went_back permits::a_clock_that_goes_back_does_not_shut_a_bucket_for_as_long
+    grant_of_a_later_clock grants::a_clock_that_goes_back_ends_the_grant_and_one_that_goes_forward_too
+    grant_ends grants::without_a_grant_nothing_is_permitted_and_one_ends_by_itself
+    current_epoch grants::after_a_release_only_credentials_that_were_read_since_are_permitted
+    both_are_taken shares::of_two_buckets_both_are_taken_or_none
+    shards_take_turns shares::shards_whose_part_is_less_than_one_call_take_turns
+    backfill_leaves_half shares::a_backfill_leaves_half_of_the_burst_to_the_night
+    buckets_start_empty permits::a_bucket_starts_empty_and_fills_up_to_the_usable_burst
+    grant_of_this_life grants::a_grant_of_an_earlier_life_of_redis_counts_for_nothing
+    grant_is_absolute grants::a_grantor_that_was_paused_after_it_asked_postgres_grants_nothing
+    longer_grant_stays grants::a_grantor_that_was_paused_after_it_asked_postgres_grants_nothing
+    unwatched_clock_empties grants::a_grantor_that_does_not_know_whether_the_clock_was_set_forward_empties_the_buckets
+    epochs_only_rise grants::after_a_release_only_credentials_that_were_read_since_are_permitted
+    released_is_not_stopped_again grants::after_a_release_only_credentials_that_were_read_since_are_permitted
+    late_release grants::after_a_release_only_credentials_that_were_read_since_are_permitted
+    first_refusal_leaves_the_rate plans::two_refusals_shortly_after_one_another_take_a_tenth_of_the_rate_and_it_comes_back
+    refusals_teach_a_pace paces::where_nothing_is_published_a_connection_settles_at_the_pace_that_amazon_lets_through
+    sightings_apart plans::a_higher_rate_holds_after_three_sightings_in_a_row_and_then_the_least_of_them
+    three_sightings plans::a_higher_rate_holds_after_three_sightings_in_a_row_and_then_the_least_of_them
+    steps_go_on plans::refusals_that_never_pause_for_a_second_step_down_once_a_second
     one_step_down_a_second permits::a_refusal_by_amazon_empties_the_bucket_and_steps_down_by_one
 }
 

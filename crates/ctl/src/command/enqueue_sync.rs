@@ -15,6 +15,8 @@ use crate::{
     output::Answer,
     session::Session,
     since::{Since, since},
+    sync_forecast::{Expected, SyncForecast},
+    whom::Whom,
 };
 
 /// Statements take so many rows at once.
@@ -50,22 +52,6 @@ pub(crate) struct EnqueueSync {
     priority: Urgency,
 }
 
-#[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
-struct Whom {
-    /// This connection: TENANT/NAME, name or id
-    #[arg(long)]
-    connection: Option<String>,
-
-    /// All connections of this tenant: name or id
-    #[arg(long)]
-    tenant: Option<String>,
-
-    /// All connections of all tenants
-    #[arg(long)]
-    all: bool,
-}
-
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Urgency {
     /// Before everything else of the connection
@@ -83,6 +69,9 @@ struct Owed {
     moved_forward: Vec<OwedJob>,
     /// Connections that are not active: nothing is owed for them.
     skipped: usize,
+    /// How long it will take, if that is long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -115,6 +104,7 @@ impl EnqueueSync {
                 jobs: Vec::new(),
                 moved_forward: vec![OwedJob::new(id, one)],
                 skipped: 0,
+                note: None,
             });
         }
         let syncs: Vec<NewSync> = active
@@ -129,6 +119,7 @@ impl EnqueueSync {
             jobs: jobs.map(|(sync, one)| OwedJob::new(sync.id, one)).collect(),
             moved_forward: Vec::new(),
             skipped: connections.len() - active.len(),
+            note: forecast(&store, &active, since, now).await?,
         })
     }
 
@@ -192,17 +183,19 @@ impl OwedJob {
     }
 }
 
-impl Whom {
-    async fn connections(&self, store: &Store) -> anyhow::Result<Vec<Connection>> {
-        if let Some(given) = &self.connection {
-            return Ok(vec![directory::connection(store, None, given).await?]);
-        }
-        let tenant = match &self.tenant {
-            Some(given) => Some(directory::tenant(store, given).await?.id),
-            None => None,
-        };
-        Ok(store.connections().list(tenant, EVERYTHING).await?)
+/// How long it will take, in one line. Without a time to begin from it is a night's work, which is soon done.
+async fn forecast(
+    store: &Store,
+    active: &[&Connection],
+    since: Option<Timestamp>,
+    now: Timestamp,
+) -> anyhow::Result<Option<String>> {
+    if since.is_none() {
+        return Ok(None);
     }
+    let progress = store.checkpoints().list(None, EVERYTHING).await?;
+    let expected = Expected::of(active, &progress, since, None, now);
+    Ok(SyncForecast::new(&expected, |_, operation| operation.plan).note())
 }
 
 impl From<Urgency> for Priority {
@@ -237,6 +230,9 @@ impl Answer for Owed {
                 "{} connections are not active and were skipped\n",
                 self.skipped
             );
+        }
+        if let Some(note) = &self.note {
+            text += &format!("{note}\n");
         }
         text
     }

@@ -8,6 +8,7 @@ mod jobs;
 mod onboarding;
 mod outage;
 mod pause;
+mod plans;
 mod refusals;
 mod secrets;
 mod settings;

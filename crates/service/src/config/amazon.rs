@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use url::Url;
 
@@ -18,6 +18,10 @@ pub struct Amazon {
     pub jitter: Duration,
     /// How long a whole request may take; longer ones are given up and made again later.
     pub request_timeout: Duration,
+    /// How often one process asks Login with Amazon for a token, requests per second: no plan is published.
+    pub lwa_rate_per_s: NonZeroU32,
+    /// How often one process downloads from one document host, requests per second.
+    pub document_rate_per_s: NonZeroU32,
     /// How every request names the application, as Amazon asks.
     pub user_agent: String,
 }
@@ -67,6 +71,8 @@ impl Amazon {
                 30_000,
                 100..=600_000,
             ),
+            lwa_rate_per_s: rate(reader, "amazon.lwa_rate_per_s"),
+            document_rate_per_s: rate(reader, "amazon.document_rate_per_s"),
             user_agent: user_agent(reader),
         };
         amazon.refuse_scaled_time_at_amazon(reader);
@@ -101,6 +107,10 @@ fn url(reader: &mut Reader, key: &'static str, default: &'static str) -> Url {
     reader
         .http_url(key)
         .unwrap_or_else(|| Url::parse(default).expect("the defaults are URLs"))
+}
+
+fn rate(reader: &mut Reader, key: &'static str) -> NonZeroU32 {
+    NonZeroU32::new(reader.integer(key, 10, 1..=10_000)).unwrap_or(NonZeroU32::MIN)
 }
 
 fn user_agent(reader: &mut Reader) -> String {

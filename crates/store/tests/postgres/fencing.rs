@@ -144,6 +144,40 @@ async fn a_closed_fence_of_the_application_tenant_or_connection_stops_the_job() 
 }
 
 #[tokio::test]
+async fn who_enters_is_told_the_sum_of_the_epochs_of_its_fences_and_the_scheduler_each() {
+    let fixture = Fixture::new().await;
+    let (seller, other) = (fixture.seller(1).await, fixture.seller(2).await);
+    let job = fixture.owe_sync(seller, "night").await;
+    let others = fixture.owe_sync(other, "night").await;
+    let sync = fixture.store(Role::Sync).await;
+    let epoch = async |job| enter(&sync, job).await.epoch().get();
+    assert_eq!(epoch(&job).await, 0);
+    let mut containment = fixture.session("bulkhead_containment").await;
+    for (scope, id, epoch) in [
+        ("application", uuid::Uuid::from_u128(7), 1_000),
+        ("tenant", seller.tenant.uuid(), 20),
+        ("connection", seller.connection.uuid(), 4),
+        // The same id in another scope is another thing.
+        ("application", seller.tenant.uuid(), 100),
+    ] {
+        let open = format!(
+            "insert into bulkhead.fences (scope, id, epoch, state) values ('{scope}', '{id}', {epoch}, 'open')"
+        );
+        run(&mut containment, &open)
+            .await
+            .expect("a released fence");
+    }
+    assert_eq!(epoch(&job).await, 24);
+    assert_eq!(epoch(&others).await, 0);
+    let scheduler = fixture.store(Role::Scheduler).await;
+    let fences = scheduler.fences().all(9).await.expect("fences");
+    assert_eq!(fences.len(), 4);
+    assert!(fences.iter().all(|fence| !fence.closed));
+    let sum: u64 = fences.iter().map(|fence| fence.epoch).sum();
+    assert_eq!(sum, 1_124);
+}
+
+#[tokio::test]
 async fn who_closes_a_fence_can_wait_for_those_who_are_inside() {
     let fixture = Fixture::new().await;
     let seller = fixture.seller(1).await;

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use crate::fixture::{Fixture, refusal, run, scalar};
 
 /// select, insert, update, delete, of any column. What is not here is refused.
-const TABLES: [(&str, &[(&str, &str)]); 16] = [
+const TABLES: [(&str, &[(&str, &str)]); 17] = [
     ("bulkhead._sqlx_migrations", &[]),
     (
         "bulkhead.access_tokens",
@@ -69,6 +69,10 @@ const TABLES: [(&str, &[(&str, &str)]); 16] = [
     ("bulkhead.order_pii", &[("purge", "sd"), ("sync", "siu")]),
     ("bulkhead.orders", &[("purge", "sd"), ("sync", "siu")]),
     (
+        "bulkhead.plan_pins",
+        &[("operator", "siud"), ("scheduler", "s")],
+    ),
+    (
         "bulkhead.refresh_tokens",
         &[("operator", "siu"), ("token", "s")],
     ),
@@ -103,7 +107,7 @@ const MORE_TABLES: [(&str, &[(&str, &str)]); 5] = [
 ];
 
 /// Functions and who may call them; what is not here nobody may.
-const FUNCTIONS: [(&str, &[&str]); 12] = [
+const FUNCTIONS: [(&str, &[&str]); 13] = [
     ("complete_token_refresh", &["token"]),
     (
         "current_application",
@@ -115,6 +119,7 @@ const FUNCTIONS: [(&str, &[&str]); 12] = [
     ),
     ("current_tenant", &["containment", "purge", "sync", "token"]),
     ("enter_job", &["containment", "purge", "sync", "token"]),
+    ("fence_epoch", &["containment", "purge", "sync", "token"]),
     ("fence_lock", &["containment"]),
     ("finish_job", &["containment", "purge", "sync", "token"]),
     ("maintain_partitions", &["operator", "scheduler"]),

@@ -16,7 +16,7 @@ use bulkhead_amazon::{
     restricted_data::ORDERS_V0,
 };
 use bulkhead_domain::{
-    ConnectionId,
+    ConnectionId, FenceEpoch,
     operation::{CREATE_RESTRICTED_DATA_TOKEN, GET_ORDER_ITEMS_V0, GET_ORDERS_V0},
 };
 use bulkhead_store::{Checkpoint, EnteredConnection};
@@ -24,7 +24,7 @@ use bulkhead_vault::AccessToken;
 use bulkhead_worker::{End, Gate, JobContext};
 use jiff::Timestamp;
 
-use super::{Page, Refused, Source, since};
+use super::{Access, Page, Source, learn, since};
 
 /// getOrderItems: burst 30, 30 a minute; getOrders: one a minute.
 const PAGE_SIZE: u8 = 25;
@@ -34,23 +34,28 @@ const SHARE_LEFT: f64 = 0.05;
 
 /// Restricted data tokens by connection, for as long as they live. In memory only.
 #[derive(Debug, Default)]
-pub(super) struct RestrictedTokens(Mutex<HashMap<ConnectionId, (AccessToken, Timestamp)>>);
+pub(super) struct RestrictedTokens(Mutex<HashMap<ConnectionId, Restricted>>);
+
+#[derive(Debug)]
+struct Restricted {
+    token: AccessToken,
+    until: Timestamp,
+    /// Of the access token that it was asked for with: after a release another one is asked for.
+    epoch: FenceEpoch,
+}
 
 impl RestrictedTokens {
-    fn get(&self, connection: ConnectionId) -> Option<AccessToken> {
+    fn get(&self, connection: ConnectionId, epoch: FenceEpoch) -> Option<AccessToken> {
         let now = Timestamp::now();
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.retain(|_, (_, until)| *until > now);
-        tokens.get(&connection).map(|(token, _)| token.clone())
+        tokens.retain(|_, restricted| restricted.until > now);
+        let restricted = tokens.get(&connection)?;
+        (restricted.epoch == epoch).then(|| restricted.token.clone())
     }
 
-    fn put(&self, connection: ConnectionId, token: AccessToken, expires_in: Duration) {
-        let usable = expires_in.mul_f64(1.0 - SHARE_LEFT);
-        let until = Timestamp::now()
-            .saturating_add(usable)
-            .unwrap_or(Timestamp::MAX);
+    fn put(&self, connection: ConnectionId, restricted: Restricted) {
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.insert(connection, (token, until));
+        tokens.insert(connection, restricted);
     }
 
     fn forget(&self, connection: ConnectionId) {
@@ -59,16 +64,23 @@ impl RestrictedTokens {
     }
 }
 
+fn usable_until(expires_in: Duration) -> Timestamp {
+    let usable = expires_in.mul_f64(1.0 - SHARE_LEFT);
+    Timestamp::now()
+        .saturating_add(usable)
+        .unwrap_or(Timestamp::MAX)
+}
+
 impl Source {
     pub(super) async fn v0(
         &self,
         gate: &Gate,
         context: &JobContext,
         connection: &EnteredConnection,
-        token: &AccessToken,
+        access: &Access,
         checkpoint: &Checkpoint,
-    ) -> Result<Result<Page, Refused>, End> {
-        let token = match self.v0_token(gate, context, connection, token).await? {
+    ) -> Result<Result<Page, CallError>, End> {
+        let token = match self.v0_token(gate, context, connection, access).await? {
             Ok(token) => token,
             Err(refused) => return Ok(Err(refused)),
         };
@@ -77,9 +89,9 @@ impl Source {
             access_token: &token,
         };
         let page = self
-            .v0_page(gate, context, connection, &seller, checkpoint)
+            .v0_page(gate, context, connection, access.epoch, &seller, checkpoint)
             .await?;
-        if let Err((CallError::TokenExpired { .. } | CallError::TokenRejected { .. }, _)) = &page {
+        if let Err(CallError::TokenExpired { .. } | CallError::TokenRejected { .. }) = &page {
             self.restricted.forget(context.job.connection);
         }
         Ok(page)
@@ -91,34 +103,36 @@ impl Source {
         gate: &Gate,
         context: &JobContext,
         connection: &EnteredConnection,
-        token: &AccessToken,
-    ) -> Result<Result<AccessToken, Refused>, End> {
+        access: &Access,
+    ) -> Result<Result<AccessToken, CallError>, End> {
         if !connection.includes_pii {
-            return Ok(Ok(token.clone()));
+            return Ok(Ok(access.token.clone()));
         }
-        if let Some(restricted) = self.restricted.get(context.job.connection) {
+        if let Some(restricted) = self.restricted.get(context.job.connection, access.epoch) {
             return Ok(Ok(restricted));
         }
-        let permit = gate.permit(context, &CREATE_RESTRICTED_DATA_TOKEN).await?;
+        let permit = gate
+            .permit(context, &CREATE_RESTRICTED_DATA_TOKEN, access.epoch)
+            .await?;
         let seller = SellerAccess {
             region: connection.region,
-            access_token: token,
+            access_token: &access.token,
         };
         let called = self
             .api
             .create_restricted_data_token(permit, &seller, &ORDERS_V0)
             .await;
-        Ok(called
-            .map_err(|error| (error, &CREATE_RESTRICTED_DATA_TOKEN))
-            .map(|called| {
-                let restricted = called.value;
-                self.restricted.put(
-                    context.job.connection,
-                    restricted.token.clone(),
-                    restricted.expires_in,
-                );
-                restricted.token
-            }))
+        learn(gate, context, &CREATE_RESTRICTED_DATA_TOKEN, &called).await?;
+        Ok(called.map(|called| {
+            let restricted = called.value;
+            let usable = Restricted {
+                token: restricted.token.clone(),
+                until: usable_until(restricted.expires_in),
+                epoch: access.epoch,
+            };
+            self.restricted.put(context.job.connection, usable);
+            restricted.token
+        }))
     }
 
     async fn v0_page(
@@ -126,9 +140,10 @@ impl Source {
         gate: &Gate,
         context: &JobContext,
         connection: &EnteredConnection,
+        epoch: FenceEpoch,
         seller: &SellerAccess<'_>,
         checkpoint: &Checkpoint,
-    ) -> Result<Result<Page, Refused>, End> {
+    ) -> Result<Result<Page, CallError>, End> {
         let query = OrdersV0Query {
             since: Since::LastUpdated(since(checkpoint)),
             before: None,
@@ -136,14 +151,16 @@ impl Source {
             page_size: PAGE_SIZE,
             next_token: checkpoint.page_token.clone().map(PaginationToken::new),
         };
-        let permit = gate.permit(context, &GET_ORDERS_V0).await?;
-        let called = match self.api.get_orders_v0(permit, seller, &query).await {
+        let permit = gate.permit(context, &GET_ORDERS_V0, epoch).await?;
+        let called = self.api.get_orders_v0(permit, seller, &query).await;
+        learn(gate, context, &GET_ORDERS_V0, &called).await?;
+        let called = match called {
             Ok(called) => called.value,
-            Err(error) => return Ok(Err((error, &GET_ORDERS_V0))),
+            Err(error) => return Ok(Err(error)),
         };
         let mut orders = Vec::with_capacity(called.orders.len());
         for order in called.orders {
-            match self.v0_items(gate, context, seller, order).await? {
+            match self.v0_items(gate, context, epoch, seller, order).await? {
                 Ok(order) => orders.push(order),
                 Err(refused) => return Ok(Err(refused)),
             }
@@ -159,20 +176,22 @@ impl Source {
         &self,
         gate: &Gate,
         context: &JobContext,
+        epoch: FenceEpoch,
         seller: &SellerAccess<'_>,
         order: Order,
-    ) -> Result<Result<Order, Refused>, End> {
+    ) -> Result<Result<Order, CallError>, End> {
         let mut pages = Vec::new();
         let mut next = None;
         loop {
-            let permit = gate.permit(context, &GET_ORDER_ITEMS_V0).await?;
+            let permit = gate.permit(context, &GET_ORDER_ITEMS_V0, epoch).await?;
             let called = self
                 .api
                 .get_order_items_v0(permit, seller, &order.order_id, next.as_ref())
                 .await;
+            learn(gate, context, &GET_ORDER_ITEMS_V0, &called).await?;
             let page = match called {
                 Ok(called) => called.value,
-                Err(error) => return Ok(Err((error, &GET_ORDER_ITEMS_V0))),
+                Err(error) => return Ok(Err(error)),
             };
             next = page.next_token.clone();
             pages.push(page);

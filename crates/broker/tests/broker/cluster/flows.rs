@@ -4,13 +4,15 @@ use std::{collections::BTreeSet, time::Duration};
 
 use bulkhead_broker::{
     Acknowledged, Enqueued, Fences, JobFilter, JobState, Outcome, PermitAnswer, PermitSubject,
-    Permits, Presence, Renewed, StopScope,
+    Permits, Presence, Renewed, Stop, StopScope,
 };
-use bulkhead_domain::{ApplicationId, Job, JobId, Margins, WorkerId, operation::GET_ORDER};
+use bulkhead_domain::{
+    ApplicationId, FenceEpoch, Job, JobId, Margins, WorkerId, operation::GET_ORDER,
+};
 use uuid::Uuid;
 
 use super::{Clustered, SHARDS, all};
-use crate::fixture::{VISIBILITY, connection, job, job_id, retry, snooze, start, tenant};
+use crate::fixture::{VISIBILITY, connection, grant, job, job_id, retry, snooze, start, tenant};
 
 /// One each of 40 connections in four tenants.
 fn jobs() -> Vec<Job> {
@@ -141,6 +143,7 @@ async fn permits_and_fences_hold_on_every_node() {
         application: ApplicationId::new(Uuid::from_u128(0xa)),
         tenant: tenant(n % 4),
         connection: connection(n),
+        epoch: FenceEpoch::NEVER_FENCED,
     };
     let ask = async |n: u128| {
         let mut leases = leased.values().flatten();
@@ -164,6 +167,12 @@ async fn permits_and_fences_hold_on_every_node() {
     fences.establish("first", None).await.unwrap();
     assert_eq!(fences.boot_nonce().await.unwrap().as_deref(), Some("first"));
     clustered.clock.advance(Duration::from_secs(3_600));
+    for n in &numbers {
+        let answer = ask(*n).await;
+        let nobody_vouches = matches!(answer, PermitAnswer::Stopped(Stop::NoGrant));
+        assert!(nobody_vouches, "{n}: {answer:?}");
+    }
+    grant(broker).await;
     for n in &numbers {
         assert!(matches!(ask(*n).await, PermitAnswer::Granted(_)), "{n}");
     }
